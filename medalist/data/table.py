@@ -1,0 +1,119 @@
+"""ImageTable: which images there are (N rows), their ids, files, splits, labels, classes, groups and weights.
+
+Axes: N images, C classes. Ids, classes and paths are text and stay text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medalist.store import hash_json
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+TRAIN, VALID, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file or row that was left out: its path relative to the root (or `file.csv:12`), and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SampleSubmission:
+    """The organisers' sample submission, which rules the output.
+
+    Args:
+        path: the file.
+        ids: M ids in its order, text as written.
+        columns: header, as written; the first is the id column.
+        kind: `class` (class name), `index` (position in the class list), `probability` (of `positive`), `wide` (a
+            column a class, in `columns[1:]`), `tags` (names joined by `joiner`).
+        positive: the class whose probability is asked for, where kind is `probability`.
+        joiner: text between tags, where kind is `tags`.
+    """
+
+    path: Path
+    ids: tuple[str, ...]
+    columns: tuple[str, ...]
+    kind: str
+    positive: str | None = None
+    joiner: str = ","
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """The images of a dataset.
+
+    Args:
+        root: the dataset's folder; every path lies below it (or is absolute where a recipe allows outside data).
+        ids: (N,) text, unique within a split.
+        paths: (N,) text relative to `root`, `/`-separated; empty where the id has no file.
+        split: (N,) uint8 of TRAIN, VALID, TEST.
+        classes: C class names as the organisers write them, in the order of their indices.
+        labels: (N,) int32 class index, -1 where unlabelled; or for tags a boolean CSR array (N, C).
+        class_names: C names for people where `classes` are codes (COCO category ids), else the same as `classes`.
+        groups: (N,) text from a group column, or None.
+        weights: (N,) float32 row weights, or None.
+        sample: the sample submission, or None.
+        layout: the layout that read it.
+        notes: what was inferred, a sentence each.
+        rejected: what was left out, and why.
+    """
+
+    root: Path
+    ids: np.ndarray
+    paths: np.ndarray
+    split: np.ndarray
+    classes: tuple[str, ...]
+    labels: np.ndarray | csr_array
+    class_names: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    sample: SampleSubmission | None = None
+    layout: str = ""
+    notes: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def task(self) -> str:
+        """`tags` for label sets, `binary` for two classes, else `multiclass`."""
+        if not isinstance(self.labels, np.ndarray):
+            return "tags"
+        return "binary" if len(self.classes) == 2 else "multiclass"
+
+    @property
+    def class_hash(self) -> str:
+        """Hash of the ordered class list; part of every artefact."""
+        return hash_json(list(self.classes))
+
+    def take(self, index: np.ndarray) -> ImageTable:
+        """The rows at `index` (integers or a boolean mask), in that order."""
+        return replace(
+            self,
+            ids=self.ids[index],
+            paths=self.paths[index],
+            split=self.split[index],
+            labels=self.labels[index],
+            groups=None if self.groups is None else self.groups[index],
+            weights=None if self.weights is None else self.weights[index],
+        )
+
+    def labelled(self) -> ImageTable:
+        """Training and validation rows."""
+        return self.take(self.split != TEST)
+
+    def test(self) -> ImageTable:
+        """Test rows."""
+        return self.take(self.split == TEST)

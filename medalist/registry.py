@@ -1,0 +1,102 @@
+"""Names in recipes -> functions: `heads.bind("mlp(hidden=1024)")` gives the function with its arguments bound."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from medalist.errors import RecipeError, near
+
+F = TypeVar("F", bound=Callable[..., Any])
+MAX_CALL_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Bound(Generic[F]):
+    """A registered function with the arguments that a recipe gave it; `text` is its canonical spelling."""
+
+    name: str
+    function: F
+    arguments: dict[str, Any]
+    facts: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        inside = ", ".join(f"{key}={value!r}" for key, value in sorted(self.arguments.items()))
+        return f"{self.name}({inside})" if inside else self.name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **{**self.arguments, **kwargs})
+
+
+class Registry(Generic[F]):
+    """Functions under their own names, with facts beside them.
+
+    >>> metrics = Registry("metric")
+    >>> @metrics(better="higher")
+    ... def accuracy(y, p): ...
+    >>> metrics.bind("accuracy").facts
+    {'better': 'higher'}
+    """
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self._entries: dict[str, tuple[F, dict[str, Any]]] = {}
+
+    def __call__(self, **facts: Any) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            name = function.__name__
+            if name in self._entries:
+                raise RecipeError(f"{self.noun} {name!r} is registered twice")
+            self._entries[name] = (function, facts)
+            return function
+
+        return register
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def bind(self, call: str) -> Bound[F]:
+        """Look up `name` or `name(key=literal, ...)`.
+
+        Raises:
+            RecipeError: unknown name (with the near one and the list), not a call of literals, or an argument that
+                the function does not take.
+        """
+        name, arguments = parse_call(call)
+        if name not in self._entries:
+            raise RecipeError(f"unknown {self.noun} {name!r}{near(name, self)} known: {', '.join(self)}")
+        function, facts = self._entries[name]
+        takes = [
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        for key in arguments:
+            if key not in takes:
+                raise RecipeError(
+                    f"{self.noun} {name!r} takes no {key!r}{near(key, takes)} it takes: {', '.join(takes) or 'nothing'}"
+                )
+        return Bound(name, function, arguments, facts)
+
+
+def parse_call(call: str) -> tuple[str, dict[str, Any]]:
+    """`"greedy(rounds=50)"` -> `("greedy", {"rounds": 50})`; only literals, nothing is evaluated."""
+    slip = RecipeError(f"{call[:80]!r} is not a name or a call such as name(key=1, other='text')")
+    if len(call) > MAX_CALL_LENGTH:
+        raise slip
+    try:
+        tree = ast.parse(call.strip(), mode="eval").body
+        if isinstance(tree, ast.Name):
+            return tree.id, {}
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
+            raise slip
+        return tree.func.id, {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords if k.arg is not None}
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise slip from error
