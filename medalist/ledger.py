@@ -1,0 +1,142 @@
+"""Run folders: who may write in one, whether it is finished, and the summary that says what it holds.
+
+A run folder is the truth: `run.json` (the key of the run, written first), `recipe.yaml`, `folds.csv`, `fitted/`,
+`predictions/`, `decision.json`, `submission.csv`, `events.jsonl`, and `summary.json`, written last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medalist.errors import StoreError
+from medalist.store import hash_json, write_atomic
+
+SUMMARY = "summary.json"
+KEY = "run.json"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished run says of itself; `summary.json` holds the same keys.
+
+    Args:
+        metric: name of the metric.
+        score: on training rows that model, weights and thresholds had not seen.
+        score_stderr: its standard error, by bootstrap over groups.
+        interval95: its 95 % interval.
+        score_in_sample: the same metric on rows that the model was fitted on; for the gap alone.
+        heads: out-of-fold score and in-sample score of each head by itself.
+        seconds: wall seconds a stage, with `embed` and `total`.
+        images: images that the dataset names, training and test.
+        rejected: files and rows left out; `rejected.csv` lists them with their reasons.
+        notes: sentences for people: what was inferred, what fell back, licences.
+        submission: the submission's file name, or None where the dataset has no test images.
+    """
+
+    metric: str
+    score: float
+    score_stderr: float
+    interval95: tuple[float, float]
+    score_in_sample: float
+    heads: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    images: int
+    rejected: int
+    notes: tuple[str, ...]
+    submission: str | None
+
+    def text(self, out: Path) -> str:
+        """The summary as plain text for a terminal."""
+        low, high = self.interval95
+        lines = [
+            f"{self.metric} {self.score:.4f} +- {self.score_stderr:.4f} out of fold (95 % {low:.4f} to {high:.4f});"
+            f" in sample {self.score_in_sample:.4f}",
+            *(f"  {name}: {s['score']:.4f} (in sample {s['in_sample']:.4f})" for name, s in self.heads.items()),
+            *self.notes,
+            f"{self.images} images, {self.rejected} rejected; "
+            + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items()),
+            f"submission: {out / self.submission}" if self.submission else "no test images: no submission",
+        ]
+        return "\n".join(lines)
+
+
+def fingerprint(root: Path) -> str:
+    """Hash of every file below `root` by relative path, size and modification time; nothing is opened."""
+    entries = []
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(files):
+            stat = os.lstat(os.path.join(folder, name))
+            entries.append((os.path.relpath(os.path.join(folder, name), root), stat.st_size, stat.st_mtime_ns))
+    return hash_json(entries)
+
+
+def finished(out: Path, key: dict[str, Any]) -> Summary | None:
+    """The summary of a finished run with this key, or None where there is still something to do.
+
+    Raises:
+        StoreError: `out` holds another run; the message names what differs.
+    """
+    if not (out / KEY).is_file():
+        return None
+    held = json.loads((out / KEY).read_text(encoding="utf-8"))
+    if held != key:
+        changed = sorted(part for part in {*held, *key} if held.get(part) != key.get(part))
+        raise StoreError(
+            f"{out} holds another run (different: {', '.join(changed)}); choose another --out, or add --overwrite"
+        )
+    if not (out / SUMMARY).is_file():
+        return None
+    fields = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+    return Summary(**{**fields, "interval95": tuple(fields["interval95"]), "notes": tuple(fields["notes"])})
+
+
+@contextmanager
+def writing(out: Path, key: dict[str, Any]) -> Iterator[None]:
+    """Hold the run folder alone, its key on disk before anything else.
+
+    Raises:
+        StoreError: the folder cannot be written, or another process is writing in it.
+    """
+    import fcntl
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(f"cannot write in {out}: {error.strerror}; choose another --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"another medalist is writing in {out}; wait for it, or choose another --out") from error
+        write_json(out / KEY, key)
+        yield
+
+
+def finish(out: Path, summary: Summary) -> None:
+    """Write `summary.json`: from here on the run is finished."""
+    write_json(out / SUMMARY, asdict(summary))
+
+
+def reset(out: Path) -> None:
+    """Forget the run in `out`, so that it is done anew; only files that a run writes are removed."""
+    import shutil
+
+    for name in (SUMMARY, KEY, "submission.csv", "recipe.yaml", "folds.csv", "decision.json", "rejected.csv"):
+        (out / name).unlink(missing_ok=True)
+    (out / "events.jsonl").unlink(missing_ok=True)
+    for folder in ("fitted", "predictions"):
+        if (out / folder).is_dir():
+            shutil.rmtree(out / folder)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`value` as indented JSON with sorted keys, atomically."""
+    write_atomic(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
