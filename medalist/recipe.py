@@ -5,6 +5,7 @@ Shapes are checked here, names and signatures by `pipeline.check`. Every default
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from medalist.errors import RecipeError, near
 from medalist.store import hash_json
+
+
+class TextLoader(yaml.SafeLoader):
+    """YAML in which a class named `no`, `007` or `1_000` stays text; true, false, null and plain numbers do not."""
+
+
+TextLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|false", "tf"),
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?", "-+0123456789"),
+):
+    TextLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^({_pattern})$"), list(_first))
 
 
 class Section(BaseModel):
@@ -132,12 +147,16 @@ def _read(source: str | Path) -> dict[str, Any]:
             f"unknown recipe {name!r}{near(name, known)} known: {', '.join(known)}; a file of yours must end in .yaml"
         )
     try:
-        tree = yaml.safe_load(text) or {}
+        tree = _parse(text) or {}
     except yaml.YAMLError as error:
         raise RecipeError(f"{source} is not YAML: {error}") from error
     if not isinstance(tree, dict):
         raise RecipeError(f"{source} must hold keys and values (got {type(tree).__name__})")
     return tree
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=TextLoader)  # a SafeLoader: plain data only
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
@@ -150,7 +169,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         if not isinstance(tree, dict):
             raise RecipeError(f"{override!r}: {section!r} is not a section of the recipe")
     try:
-        tree[last] = yaml.safe_load(text)
+        tree[last] = _parse(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"{override!r}: {text!r} is not a YAML value") from error
 

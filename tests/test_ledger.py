@@ -1,0 +1,72 @@
+"""Run folders: who may write, what is finished, what another run is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medalist import ledger
+from medalist.errors import StoreError
+from medalist.ledger import Summary
+
+SUMMARY = Summary("accuracy", 0.9, 0.01, (0.88, 0.92), 1.0, {}, {"embed": 1.0, "total": 2.0}, 10, 1, ("a note",), None)
+
+
+def test_a_finished_run_is_recognised_by_its_key(tmp_path: Path) -> None:
+    out, key = tmp_path / "out", {"recipe": 1}
+    assert ledger.finished(out, key) is None
+    with ledger.writing(out, key):
+        assert ledger.finished(out, key) is None
+        ledger.finish(out, SUMMARY)
+    assert ledger.finished(out, key) == SUMMARY
+
+
+def test_another_run_is_refused_and_told_what_differs(tmp_path: Path) -> None:
+    with ledger.writing(tmp_path, {"recipe": 1, "data": "a"}):
+        pass
+    with pytest.raises(StoreError, match=r"different: data.*--overwrite"):
+        ledger.finished(tmp_path, {"recipe": 1, "data": "b"})
+
+
+def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+    script = "import sys, pathlib, medalist.ledger\nwith medalist.ledger.writing(pathlib.Path(sys.argv[1]), {}): pass"
+    with ledger.writing(tmp_path, {}):
+        process = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+    assert process.returncode == 1
+    assert "another medalist is writing" in process.stderr
+
+
+def test_an_unwritable_folder_is_an_error_of_ours(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    with pytest.raises(StoreError, match="choose another --out"), ledger.writing(blocked / "out", {}):
+        pass
+
+
+def test_reset_removes_only_what_a_run_writes(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("kept", encoding="utf-8")
+    with ledger.writing(tmp_path, {}):
+        ledger.finish(tmp_path, SUMMARY)
+    ledger.reset(tmp_path)
+    assert ledger.finished(tmp_path, {"any": 1}) is None
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "kept"
+
+
+def test_the_fingerprint_sees_names_sizes_and_times(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1", encoding="utf-8")
+    first = ledger.fingerprint(tmp_path)
+    assert ledger.fingerprint(tmp_path) == first
+    (tmp_path / "b").write_text("1", encoding="utf-8")
+    assert ledger.fingerprint(tmp_path) != first
+
+
+def test_the_text_shows_score_error_and_gap() -> None:
+    text = SUMMARY.text(Path("out"))
+    assert "0.9000 +- 0.0100" in text
+    assert "in sample 1.0000" in text
+    assert "no submission" in text

@@ -1,0 +1,87 @@
+"""Recipes: defaults, overrides, packaged files, and errors that tell all faults at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medalist.errors import RecipeError
+from medalist.recipe import DataSection, Recipe, load_recipe, packaged_recipes
+
+
+def test_overrides_reach_into_sections_and_keep_their_yaml_types() -> None:
+    recipe = load_recipe(None, ["folds.k=7", "heads=[knn, 'mlp(hidden=8)']", "data.positive=no"], metric="accuracy")
+    assert recipe.folds.k == 7
+    assert recipe.heads == ("knn", "mlp(hidden=8)")
+    assert recipe.data.positive == "no"
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    assert load_recipe(None, ["heads=ridge"], metric="accuracy").heads == ("ridge",)
+
+
+def test_all_faults_are_told_at_once_with_the_near_key() -> None:
+    with pytest.raises(RecipeError) as error:
+        load_recipe(None, ["folds.k=1", "head=ridge", "data.positiv=dog"], metric="accuracy")
+    text = str(error.value)
+    assert "folds.k" in text
+    assert "did you mean 'heads'" in text
+    assert "did you mean 'positive'" in text
+
+
+@pytest.mark.parametrize("slip", ["folds.k", "=3", "metric.x=1", "heads=[a"])
+def test_a_slip_in_an_override_is_quoted(slip: str) -> None:
+    with pytest.raises(RecipeError, match=r"override|YAML|section"):
+        load_recipe(None, ["metric=accuracy", slip])
+
+
+def test_a_missing_metric_says_what_to_type() -> None:
+    with pytest.raises(RecipeError, match="type metric=VALUE"):
+        load_recipe()
+
+
+def test_an_unknown_recipe_offers_the_near_one() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'cats-dogs'"):
+        load_recipe("cats-dog")
+
+
+@pytest.mark.parametrize("name", packaged_recipes())
+def test_each_packaged_recipe_loads_and_reads_back_equal(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    file = tmp_path / "resolved.yaml"
+    file.write_text(recipe.to_yaml(), encoding="utf-8")
+    assert load_recipe(file) == recipe
+
+
+def test_the_write_ups_numbers_stand_in_the_classic_recipe() -> None:
+    recipe = load_recipe("cats-dogs-classic")
+    assert (recipe.size, recipe.resize) == (299, "squash")
+    assert recipe.heads == ("mlp(hidden=0, dropout=0.5, batch=8, epochs=30, valid=0.2)",)
+    assert recipe.decide == "calibrated(low=0.005, high=0.995, temperature=1.0)"
+
+
+def test_a_file_of_the_user(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("metric: log_loss\nfolds: {k: 3}\n", encoding="utf-8")
+    assert load_recipe(file).folds.k == 3
+    file.write_text("- a\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="keys and values"):
+        load_recipe(file)
+
+
+@given(st.one_of(st.sampled_from(["no", "007", "1e5", "NA", "null", "1_000", "0x1F", "2026-11-21"]), st.text()))
+def test_a_class_of_any_name_survives_the_yaml(positive: str) -> None:
+    recipe = Recipe(metric="log_loss", data=DataSection(positive=positive))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "recipe.yaml"
+        file.write_text(recipe.to_yaml(), encoding="utf-8", newline="")
+        assert load_recipe(file) == recipe
+
+
+@pytest.mark.parametrize("name", ["no", "yes", "off", "007", "0x1F", "1_000", "NA", "None"])
+def test_a_class_of_any_name_survives_an_override(name: str) -> None:
+    assert load_recipe(None, [f"data.positive={name}"], metric="log_loss").data.positive == name
