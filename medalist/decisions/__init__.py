@@ -1,1 +1,1 @@
-
+"""Decisions: probabilities -> answers, by rules learnt on rows that they are not scored on."""
