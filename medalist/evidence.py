@@ -59,7 +59,7 @@ def estimate(
         metric: a metric's name or call.
         y: the truth, N rows.
         answers: what the metric eats, N rows.
-        groups: (N,) names or numbers; rows of a group (duplicates, one patient) are drawn together. None: each row alone.
+        groups: (N,) names or numbers; rows of a group (duplicates, one patient) are drawn together; None: each alone.
         seed: of the bootstrap.
         rounds: of the bootstrap; 2,000 give the standard error to 1.6 %.
 

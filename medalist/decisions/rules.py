@@ -91,7 +91,7 @@ def likely_enough(state: State, prob_MC: np.ndarray) -> np.ndarray:
 def threshold(
     prob_NC: np.ndarray, y_NC: np.ndarray | csr_array, *, value: float | None = None, at_least: int = 1
 ) -> State:
-    """One threshold for all tags with the largest mean F1 of sets, unless `value` gives it; never below `at_least` tags.
+    """One threshold for all tags with the largest mean F1 of sets, unless `value` gives it; each image gets `at_least`.
 
     Raises:
         RecipeError: a value outside [0, 1], or a negative number of tags.
