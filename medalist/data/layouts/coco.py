@@ -1,0 +1,204 @@
+"""COCO / iNaturalist JSON: `images`, `annotations` and `categories` in train.json, val.json and test.json.
+
+Classes are category ids as text, in numeric order; ids are image ids as text.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+from collections.abc import Mapping
+from os.path import basename, splitext
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from medalist.data.layouts.class_list import sort_classes
+from medalist.data.layouts.contract import WRITTEN, Claim, DeclinedError, Options, Rows, layouts
+from medalist.data.layouts.csv_rows import weight
+from medalist.data.layouts.finder import Finder, locate
+from medalist.data.layouts.tree import Tree, split_of
+from medalist.data.table import TEST, TRAIN, VALID, Rejected
+from medalist.errors import DataError
+
+EXPRESSION = re.compile(r"\s*(\w+)\s*(?:([+-])\s*(\d+)\s*)?")
+FIELDS = ("image_id", "category_id", "file_name")
+PADDING = re.compile(r"(0?\d{1,2}d?)?")
+Record = dict[str, Any]
+
+
+@layouts(takes=("labels", "path_template", "group_column", "weight_column"))
+def coco(tree: Tree, options: Options) -> Claim:
+    """JSON files list images and their categories."""
+    files = _files(tree, options)
+    if TRAIN not in files:
+        raise DeclinedError("there is no JSON file with images and annotations")
+    return Claim(f"{files[TRAIN]} lists images and annotations", lambda: _read(tree, files, options), WRITTEN)
+
+
+def fill(template: str, record: Mapping[str, Any]) -> str:
+    """`train/{category_id + 1}/{image_id:05}.jpg` filled from a record: names, `+` and `-` of a whole number, padding.
+
+    Raises:
+        DataError: anything else stands between the braces, or the record lacks a field or a number.
+    """
+    return "".join(
+        literal + ("" if expression is None else _value(template, expression, spec or "", record))
+        for literal, expression, spec, _ in Formatter().parse(template)
+    )
+
+
+def _value(template: str, expression: str, spec: str, record: Mapping[str, Any]) -> str:
+    match = EXPRESSION.fullmatch(expression)
+    if not match or match[1] not in FIELDS or not PADDING.fullmatch(spec):
+        raise DataError(
+            f"data.path_template={template!r}: {{{expression}}} is none of {', '.join(FIELDS)}, "
+            "with + or - a whole number, as in train/category_{category_id + 1}/{image_id}.jpg"
+        )
+    name, sign, number = match.groups()
+    value = record.get(name)
+    if value is None:
+        raise DataError(f"data.path_template={template!r}: an image has no {name}; choose another field")
+    if not (sign or spec):
+        return str(value)
+    try:
+        return format(int(value) + int(f"{sign or '+'}{number or 0}"), spec)
+    except ValueError:
+        raise DataError(f"data.path_template={template!r}: {name} {value!r} is not a number") from None
+
+
+def _files(tree: Tree, options: Options) -> dict[int, str]:
+    """The JSON file of each split, by its name; one with another name counts as training where it stands alone.
+
+    Raises:
+        DataError: two files for one split.
+    """
+    if options.labels and not options.labels.lower().endswith(".json"):
+        raise DeclinedError(f"{options.labels} is no JSON file")
+    names = [name for name in tree.documents(".json") if _lists_images(tree.root / name)]
+    files: dict[int, str] = {}
+    for name in names:
+        split = TRAIN if name == options.labels else _json_split(name)
+        if split == TRAIN and options.labels and name != options.labels:
+            continue
+        if split in files:
+            raise DataError(f"{files[split]} and {name} both list images; type data.labels={files[split]}")
+        files[split] = name
+    if options.labels and TRAIN not in files:
+        raise DataError(f"data.labels={options.labels!r} is no JSON file with images below {tree.root}")
+    return files
+
+
+def _json_split(name: str) -> int:
+    """`instances_val2017.json` -> VALID; a name without a split -> TRAIN."""
+    words = re.findall(r"[a-z]+", splitext(basename(name))[0].lower())
+    splits = [split for word in words if (split := split_of(word)) is not None]
+    return splits[0] if splits else TRAIN
+
+
+def _lists_images(path: Path) -> bool:
+    """Whether a JSON file has an `images` key somewhere, without parsing it."""
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b'"images"') >= 0
+
+
+def _load(tree: Tree, name: str) -> Record:
+    try:
+        document = json.loads((tree.root / name).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{name} is not valid JSON: {error}") from error
+    for part in ("images", "annotations", "categories"):
+        records = document.get(part, []) if isinstance(document, dict) else None
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise DataError(f"{name}: expected an object whose {part!r} is a list of objects, as COCO has it")
+    loaded: Record = document
+    return loaded
+
+
+def _read(tree: Tree, files: dict[int, str], options: Options) -> Rows:
+    rows = Rows()
+    rows.groups = [] if options.group_column else None
+    rows.weights = [] if options.weight_column else None
+    finder = Finder(tree, [path for split in (TRAIN, VALID, None) for path in tree.images[split]])
+    names: dict[str, str] = {}
+    for split in sorted(files.keys() - {TEST}):
+        document = _load(tree, files[split])
+        names |= {str(c.get("id")): str(c.get("name", c.get("id"))) for c in document.get("categories", [])}
+        _append(rows, document, files[split], split, finder, options)
+    _set_classes(rows, names)
+    if TEST in files:
+        rows.test = _test_images(tree, files[TEST], options, rows)
+    return rows
+
+
+def _append(rows: Rows, document: Record, name: str, split: int, finder: Finder, options: Options) -> None:
+    """Add the images of one file that have a category and a file."""
+    categories = _categories(document, name, rows)
+    images: list[Record] = []
+    for image in document.get("images", []):
+        if str(image.get("id")) in categories:
+            images.append(image)
+        else:
+            rows.rejected.append(Rejected(f"{name}: image {image.get('id')}", "no annotation"))
+    ids = [str(image["id"]) for image in images]
+    references = [_reference(image, categories[key][0], options) for image, key in zip(images, ids, strict=True)]
+    paths, missing = locate(references, lambda i: f"{name}: image {ids[i]}", finder)
+    rows.rejected += [rejected for _, rejected in missing]
+    for image, key, path in zip(images, ids, paths, strict=True):
+        if not path:
+            continue
+        rows.ids.append(key)
+        rows.paths.append(path)
+        rows.split.append(split)
+        rows.labels.append(categories[key])
+        if rows.groups is not None:
+            rows.groups.append(str(image.get(str(options.group_column), "")))
+        if rows.weights is not None:
+            rows.weights.append(weight(image.get(str(options.weight_column)), f"{name}: image {key}"))
+
+
+def _categories(document: Record, name: str, rows: Rows) -> dict[str, tuple[str, ...]]:
+    """Image id -> its different category ids, as text."""
+    known = {str(category.get("id")) for category in document.get("categories", [])}
+    labels = {key: (key,) for key in known}
+    found: dict[str, tuple[str, ...]] = {}
+    for annotation in document.get("annotations", []):
+        image, category = str(annotation.get("image_id")), str(annotation.get("category_id"))
+        if known and category not in known:
+            rows.rejected.append(Rejected(f"{name}: image {image}", f"its category is not listed: {category}"))
+        elif image not in found:
+            found[image] = labels.setdefault(category, (category,))
+        elif category not in found[image]:
+            found[image] = (*found[image], category)
+    return found
+
+
+def _reference(image: Record, category: str | None, options: Options) -> str:
+    """What names the image's file: the template, its `file_name`, or its id."""
+    if options.path_template and category is not None:
+        return fill(options.path_template, {"category_id": category, **image, "image_id": image["id"]})
+    return str(image.get("file_name") or image.get("id"))
+
+
+def _set_classes(rows: Rows, names: dict[str, str]) -> None:
+    """The class list from the categories, or from the annotations where no file lists categories."""
+    rows.classes = tuple(sort_classes(names or {label for labels in rows.labels for label in labels}))
+    rows.class_names = tuple(names.get(code, code) for code in rows.classes)
+    if any(len(labels) > 1 for labels in rows.labels):
+        rows.tags = True
+        rows.notes.append("some images have several categories: they are read as tags")
+
+
+def _test_images(tree: Tree, name: str, options: Options, rows: Rows) -> dict[str, str]:
+    """Image id -> file, for the test images; empty text where there is no file."""
+    images = _load(tree, name).get("images", [])
+    ids = [str(image.get("id")) for image in images]
+    finder = Finder(tree, tree.images[TEST] or tree.images[None])
+    paths, _ = locate(
+        [_reference(image, None, options) for image in images], lambda i: f"{name}: image {ids[i]}", finder
+    )
+    rows.notes.append(f"{name}: {len(ids)} test images")
+    return dict(zip(ids, paths, strict=True))

@@ -1,0 +1,190 @@
+"""A CSV of labels -> rows: which file it is, which of its columns names the image and which the label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from os.path import basename, splitext
+
+from medalist.data.layouts.contract import DeclinedError, Options, Rows
+from medalist.data.layouts.finder import Finder, locate
+from medalist.data.layouts.tree import Tree, split_of
+from medalist.data.sample import looks_like_sample
+from medalist.data.table import TRAIN, VALID, Rejected
+from medalist.data.textfiles import Csv
+from medalist.errors import DataError
+
+CSV_OPTIONS = ("labels", "id_column", "label_column", "group_column", "weight_column", "vocabulary")
+CSV_SUFFIXES = (".csv", ".tsv")
+LABEL_COLUMNS = ("label", "labels", "class", "tags", "tag", "target", "category", "category_id", "class_id", "species")
+LABEL_FILE = re.compile("train|label|annot|tags|class", re.IGNORECASE)
+PROBES = 200
+ENOUGH = 0.5
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A CSV with its columns' roles, as positions.
+
+    Args:
+        csv: the file.
+        file: column that names the image's file.
+        id: column that names the row.
+        label: column with the class or the tags.
+        finder: looks the images up.
+    """
+
+    csv: Csv
+    file: int
+    id: int
+    label: int
+    finder: Finder
+
+    def values(self, column: int) -> list[str]:
+        """The cells of one column."""
+        return [row[column] for row in self.csv.rows]
+
+
+def label_file(tree: Tree, options: Options) -> LabelFile:
+    """The one CSV that labels training images.
+
+    Raises:
+        DeclinedError: there is none.
+        DataError: several do equally well.
+    """
+    return tree.once("label file", lambda: _find(tree, options))
+
+
+def _find(tree: Tree, options: Options) -> LabelFile:
+    fitting: list[LabelFile] = []
+    reasons: list[str] = []
+    paths = _labelled_images(tree, TRAIN)
+    finder = Finder(tree, paths)
+    for name in _candidates(tree, options):
+        try:
+            fitting.append(_roles(tree.csv(name), finder, options))
+        except DeclinedError as reason:
+            reasons.append(str(reason))
+    named = [found for found in fitting if LABEL_FILE.search(basename(found.csv.name))]
+    best = named or fitting
+    if not best:
+        raise DeclinedError("; ".join(reasons) or "there is no CSV file beside sample submissions")
+    if len(best) > 1:
+        names = ", ".join(found.csv.name for found in best)
+        raise DataError(f"{len(best)} files could hold the labels: {names}; type data.labels={best[0].csv.name}")
+    return best[0]
+
+
+def _candidates(tree: Tree, options: Options) -> list[str]:
+    if options.labels:
+        if options.labels not in tree.files:
+            raise DataError(f"data.labels={options.labels!r} is not a file below {tree.root}")
+        if not options.labels.lower().endswith((*CSV_SUFFIXES, ".txt")):
+            raise DeclinedError(f"{options.labels} is no CSV by its name")
+        return [options.labels]
+    return [name for name in tree.documents(*CSV_SUFFIXES) if _csv_split(name) == TRAIN and not looks_like_sample(name)]
+
+
+def _csv_split(name: str) -> int:
+    """The split a CSV is named for: `valid.csv` and `val_labels.csv` VALID, `test.csv` TEST, all else TRAIN."""
+    stem = splitext(basename(name))[0]
+    split = split_of(re.split(r"[-_ ]", stem)[0])
+    return TRAIN if split is None else split
+
+
+def _labelled_images(tree: Tree, split: int) -> list[str]:
+    """Where images of a CSV for `split` may lie: never in a test folder."""
+    if split == VALID and tree.images[VALID]:
+        return tree.images[VALID]
+    lonely = not any(_csv_split(name) == VALID for name in tree.documents(*CSV_SUFFIXES))
+    return [*tree.images[TRAIN], *tree.images[None], *(tree.images[VALID] if lonely else ())]
+
+
+def _roles(csv: Csv, finder: Finder, options: Options) -> LabelFile:
+    """Which column is which.
+
+    Raises:
+        DeclinedError: no column names files, or none or several can be the label.
+    """
+    shares = [_share([row[column] for row in csv.rows], finder) for column in range(len(csv.header))]
+    by_id = csv.column(options.id_column, "id_column") if options.id_column else None
+    file = by_id if by_id is not None and shares[by_id] >= ENOUGH else max(range(len(shares)), key=shares.__getitem__)
+    if shares[file] < ENOUGH and not (options.labels and shares[file] > 0):
+        first = f", such as {csv.rows[0][file]!r}" if csv.rows else ""
+        raise DeclinedError(f"no column of {csv.name} names images below the root{first}")
+    label = _label_column(csv, {file, file if by_id is None else by_id}, options)
+    return LabelFile(csv, file, file if by_id is None else by_id, label, finder)
+
+
+def _share(values: Sequence[str], finder: Finder) -> float:
+    """The share of some values, spread over the file, that name an image."""
+    probes = values[:: max(1, len(values) // PROBES)]
+    return sum(bool(finder.find(value)) for value in probes) / max(1, len(probes))
+
+
+def _label_column(csv: Csv, taken: set[int], options: Options) -> int:
+    if options.label_column:
+        return csv.column(options.label_column, "label_column")
+    reserved = {options.group_column, options.weight_column}
+    left = [i for i, name in enumerate(csv.header) if i not in taken and name not in reserved]
+    named = [i for i in left if csv.header[i].lower() in LABEL_COLUMNS]
+    if len(named) == 1 or len(left) == 1:
+        return (named or left)[0]
+    if not left:
+        raise DeclinedError(f"{csv.name} has no column for a label beside {csv.header[min(taken)]!r}")
+    raise DeclinedError(
+        f"{csv.name} has several columns that could be the label: {', '.join(csv.header[i] for i in left)} "
+        f"(data.label_column={csv.header[left[0]]} tells)"
+    )
+
+
+def read_rows(tree: Tree, found: LabelFile, options: Options) -> Rows:
+    """Rows of the training CSV and of a validation CSV beside it; labels are one-element tuples of the raw cell."""
+    rows = Rows()
+    rows.groups = [] if options.group_column else None
+    rows.weights = [] if options.weight_column else None
+    header = found.csv.header
+    rows.notes.append(f"{found.csv.name}: images by {header[found.file]!r}, labels from {header[found.label]!r}")
+    _append(rows, tree, found, options, TRAIN)
+    for name in tree.documents(*CSV_SUFFIXES):
+        if _csv_split(name) == VALID and set(header) <= set(tree.csv(name).header):
+            file, key, label = (tree.csv(name).header.index(header[i]) for i in (found.file, found.id, found.label))
+            valid = LabelFile(tree.csv(name), file, key, label, Finder(tree, _labelled_images(tree, VALID)))
+            rows.notes.append(f"{name}: validation rows")
+            _append(rows, tree, valid, options, VALID)
+    return rows
+
+
+def _append(rows: Rows, tree: Tree, source: LabelFile, options: Options, split: int) -> None:
+    csv = source.csv
+    paths, missing = locate(source.values(source.file), lambda i: f"{csv.name}:{csv.lines[i]}", source.finder)
+    rows.rejected += [Rejected(f"{csv.name}:{line}", reason) for line, reason in csv.faults]
+    rows.rejected += [rejected for _, rejected in missing]
+    found = [i for i, path in enumerate(paths) if path]
+    rows.paths += [paths[i] for i in found]
+    rows.split += [VALID if split_of(paths[i].partition("/")[0]) == VALID else split for i in found]
+    rows.ids += [csv.rows[i][source.id] for i in found]
+    rows.labels += [(csv.rows[i][source.label],) for i in found]
+    if rows.groups is not None:
+        column = csv.column(str(options.group_column), "group_column")
+        rows.groups += [csv.rows[i][column] for i in found]
+    if rows.weights is not None:
+        column = csv.column(str(options.weight_column), "weight_column")
+        rows.weights += [weight(csv.rows[i][column], f"{csv.name}:{csv.lines[i]}") for i in found]
+
+
+def weight(value: object, place: str) -> float:
+    """A row weight: a number of at least 0.
+
+    Raises:
+        DataError: it is not.
+    """
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if not isfinite(number) or number < 0:
+        raise DataError(f"{place}: weight {value!r} is not a number of at least 0; mend it or leave data.weight_column")
+    return number
