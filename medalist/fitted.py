@@ -33,12 +33,13 @@ class Fitted:
     meta: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Write `fitted.json` last, so that a folder with it is complete."""
+        """Write `fitted.json` last, and take an older one away first, so that a folder with it is complete."""
         from safetensors.numpy import save
 
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "fitted.json").unlink(missing_ok=True)
         for stem, state in [*((f"fold{k}", s) for k, s in enumerate(self.states)), ("refit", self.refit)]:
-            arrays = {key: np.ascontiguousarray(state[key]) for key in sorted(state)}
+            arrays = {key: np.asarray(state[key], order="C") for key in sorted(state)}
             write_atomic(folder / f"{stem}.safetensors", save(arrays))
         head = {"format": FORMAT, "name": self.name, "folds": len(self.states), "meta": self.meta}
         write_atomic(folder / "fitted.json", json.dumps(head, indent=1, sort_keys=True).encode())

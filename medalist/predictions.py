@@ -71,8 +71,9 @@ class Predictions:
         return replace(self, test_KMC=self.test_KMC.mean(axis=0, keepdims=True, dtype=np.float32))
 
     def save(self, folder: Path) -> None:
-        """Write the arrays, then `predictions.json` last, so that a folder with it is complete."""
+        """Write `predictions.json` last, and take an older one away first, so that a folder with it is complete."""
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "predictions.json").unlink(missing_ok=True)
         for stem, array in (("oof", self.oof_NC), ("test", self.test_KMC), ("fit", self.fit_NC)):
             write_atomic(folder / f"{stem}.npy", array_bytes(np.asarray(array, np.float32)))
         head = {
@@ -98,7 +99,7 @@ class Predictions:
         if not head_file.is_file():
             raise StoreError(f"{folder} holds no finished predictions; run `medalist run` again")
         head = json.loads(head_file.read_text(encoding="utf-8"))
-        if head.pop("format") != FORMAT:
+        if head.pop("format", None) != FORMAT:
             raise StoreError(f"{head_file} was written by another version of medalist")
         arrays = {stem: np.load(folder / f"{stem}.npy", mmap_mode="r") for stem in ("oof", "test", "fit")}
         ids, test_ids = tuple(head.pop("ids")), tuple(head.pop("test_ids"))

@@ -69,9 +69,12 @@ class Registry(Generic[F]):
             RecipeError: unknown name (with the near one and the list), not a call of literals, or an argument that
                 the function does not take.
         """
-        name, arguments = parse_call(call)
+        try:
+            name, arguments = parse_call(call)
+        except RecipeError as slip:
+            raise RecipeError(f"{self.noun} {slip}{near(call, self)}") from slip
         if name not in self._entries:
-            raise RecipeError(f"unknown {self.noun} {name!r}{near(name, self)} known: {', '.join(self)}")
+            raise RecipeError(f"unknown {self.noun} {name!r}{near(name, self)} (known: {', '.join(self)})")
         function, facts = self._entries[name]
         takes = [
             parameter.name
@@ -81,7 +84,7 @@ class Registry(Generic[F]):
         for key in arguments:
             if key not in takes:
                 raise RecipeError(
-                    f"{self.noun} {name!r} takes no {key!r}{near(key, takes)} it takes: {', '.join(takes) or 'nothing'}"
+                    f"{self.noun} {name!r} takes no {key!r}{near(key, takes)} (it takes: {', '.join(takes) or 'nothing'})"
                 )
         return Bound(name, function, arguments, facts)
 
@@ -97,6 +100,9 @@ def parse_call(call: str) -> tuple[str, dict[str, Any]]:
             return tree.id, {}
         if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
             raise slip
-        return tree.func.id, {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords if k.arg is not None}
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        keys = [keyword.arg for keyword in tree.keywords]
+        if None in keys or len(set(keys)) < len(keys):
+            raise slip
+        return tree.func.id, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in tree.keywords}
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise slip from error
