@@ -1,0 +1,172 @@
+"""Standard errors and verdicts against formulas, simulations and cases worked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from medalist.errors import MismatchError
+from medalist.evidence import MAX_BLOCKS, compare, estimate, verdict
+from medalist.metrics import metrics
+from medalist.registry import Bound
+
+
+def binomial(rng: np.random.Generator, num_rows: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """A truth of ones and labels that are right with probability `share`."""
+    return np.ones(num_rows, int), (rng.random(num_rows) < share).astype(int)
+
+
+def test_the_error_of_accuracy_is_the_binomial_one() -> None:
+    y_N, label_N = binomial(np.random.default_rng(0), 500, 0.8)
+    got = estimate("accuracy", y_N, label_N, rounds=20_000)
+    share = label_N.mean()
+    assert got.score == pytest.approx(share)
+    assert got.stderr == pytest.approx(np.sqrt(share * (1 - share) / 499), rel=0.02)
+    assert got.num_rows == 500
+    assert got.interval95[0] == pytest.approx(share - 1.96 * got.stderr, abs=0.004)
+    assert got.interval95[1] == pytest.approx(share + 1.96 * got.stderr, abs=0.004)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for seed in range(400):
+        low, high = estimate("accuracy", *binomial(rng, 200, 0.8), seed=seed, rounds=400).interval95
+        covered += low <= 0.8 <= high
+    # 95 % of 400 within 3 of its standard errors, a little less for percentile intervals of a discrete score.
+    assert 0.91 <= covered / 400 <= 0.985
+
+
+def test_rows_of_a_group_count_as_one() -> None:
+    y_N, label_N = binomial(np.random.default_rng(2), 300, 0.7)
+    once = estimate("accuracy", y_N, label_N)
+    four = np.repeat(y_N, 4), np.repeat(label_N, 4)
+    names = np.repeat([f"patient {i}" for i in range(300)], 4)
+    assert estimate("accuracy", *four, groups=names).stderr == pytest.approx(once.stderr, rel=0.05)
+    assert estimate("accuracy", *four).stderr == pytest.approx(once.stderr / 2, rel=0.1)
+
+
+def test_groups_of_unequal_size_have_the_error_of_a_ratio() -> None:
+    rng = np.random.default_rng(3)
+    group_N = np.repeat(np.arange(400), rng.integers(1, 6, size=400))
+    label_N = (rng.random(400) < 0.6).astype(int)[group_N]
+    got = estimate("accuracy", np.ones_like(label_N), label_N, groups=group_N, rounds=5000)
+    # The linearised ratio estimator (Cochran 1977, 6.3): squared deviations of the groups' sums over (n mean size)^2.
+    sum_G, size_G = np.bincount(group_N, label_N), np.bincount(group_N)
+    expected = np.sqrt(((sum_G - label_N.mean() * size_G) ** 2).sum()) / len(group_N)
+    assert got.stderr == pytest.approx(expected, rel=0.05)
+
+
+def test_many_rows_keep_their_error_when_they_are_merged_into_blocks() -> None:
+    y_N, label_N = binomial(np.random.default_rng(4), 20 * MAX_BLOCKS, 0.9)
+    share = label_N.mean()
+    got = estimate("accuracy", y_N, label_N)
+    assert got.stderr == pytest.approx(np.sqrt(share * (1 - share) / len(y_N)), rel=0.06)
+
+
+def test_pairs_are_compared_as_pairs() -> None:
+    rng = np.random.default_rng(5)
+    y_N, a_N = binomial(rng, 1000, 0.7)
+    b_N = a_N.copy()
+    b_N[np.flatnonzero(a_N)[:20]] = 0
+    got = compare("accuracy", y_N, a_N, b_N)
+    # d is 1 on 20 rows and 0 elsewhere.
+    assert got.difference == pytest.approx(0.02)
+    assert got.stderr == pytest.approx(np.sqrt(0.02 * 0.98 / 999), rel=0.06)
+    assert got.verdict == "better"
+    assert estimate("accuracy", y_N, a_N).stderr > 3 * got.stderr
+    mirrored = compare("accuracy", y_N, b_N, a_N)
+    assert (mirrored.difference, mirrored.stderr, mirrored.verdict) == (-got.difference, got.stderr, "worse")
+
+
+def test_a_lower_log_loss_is_a_positive_difference() -> None:
+    y_N = np.arange(200) % 2
+    good_N = np.where(y_N == 1, 0.9, 0.2)
+    good_NC, bad_NC = np.stack([1 - good_N, good_N], axis=1), np.full((200, 2), 0.5)
+    got = compare("log_loss", y_N, good_NC, bad_NC)
+    assert got.difference == pytest.approx(np.log(2) + (np.log(0.9) + np.log(0.8)) / 2)
+    assert got.verdict == "better"
+
+
+def test_the_same_answers_are_equal() -> None:
+    y_N, label_N = binomial(np.random.default_rng(6), 50, 0.7)
+    got = compare("accuracy", y_N, label_N, label_N)
+    assert (got.difference, got.stderr, got.verdict) == (0.0, 0.0, "equal")
+
+
+@pytest.mark.parametrize(
+    ("difference", "word"),
+    [
+        (2.0, "better"),
+        (1.99, "not distinguishable"),
+        (1.0, "equal"),
+        (0.0, "equal"),
+        (-1.0, "equal"),
+        (-1.01, "not distinguishable"),
+        (-2.0, "worse"),
+    ],
+)
+def test_two_errors_make_a_difference_and_one_makes_none(difference: float, word: str) -> None:
+    assert verdict(difference, 1.0) == word
+
+
+def test_equal_answers_are_seldom_told_apart() -> None:
+    rng = np.random.default_rng(7)
+    words = [
+        compare("accuracy", np.ones(300, int), *(rng.random((2, 300)) < 0.8).astype(int), rounds=200).verdict
+        for _ in range(200)
+    ]
+    assert words.count("better") + words.count("worse") <= 20
+    assert 110 <= words.count("equal") <= 160
+
+
+@pytest.fixture
+def auc() -> Iterator[Bound[object]]:
+    """A metric that is no mean over rows."""
+
+    def area(y_N: np.ndarray, prob_NC: np.ndarray) -> float:
+        return float(roc_auc_score(y_N, prob_NC[:, 1]))
+
+    yield Bound("area", area, {}, {"eats": "prob", "better": "higher"})
+
+
+def test_a_metric_without_row_terms_is_resampled_by_rows(auc: Bound[object]) -> None:
+    rng = np.random.default_rng(8)
+    y_N = np.arange(400) % 2
+    score_N = y_N + rng.normal(size=400) * 1.5
+    prob_NC = np.stack([-score_N, score_N], axis=1)
+    got = estimate(auc, y_N, prob_NC, rounds=300)
+    # Hanley and McNeil 1982: the error of an area under equal-variance normal scores.
+    area = got.score
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    expected = np.sqrt((area * (1 - area) + 199 * (q1 - area**2) + 199 * (q2 - area**2)) / 200**2)
+    assert got.stderr == pytest.approx(expected, rel=0.15)
+    assert compare(auc, y_N, prob_NC, prob_NC, rounds=20).verdict == "equal"
+
+
+def test_row_terms_and_rows_give_the_same_draws() -> None:
+    y_N, label_N = binomial(np.random.default_rng(9), 100, 0.7)
+    by_terms = metrics.bind("accuracy")
+    by_rows = Bound(by_terms.name, by_terms.function, {}, {"eats": "labels", "better": "higher"})
+    a, b = estimate(by_terms, y_N, label_N, rounds=50), estimate(by_rows, y_N, label_N, rounds=50)
+    assert a.stderr == pytest.approx(b.stderr)
+    assert a.interval95 == pytest.approx(b.interval95)
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    y_N, label_N = binomial(np.random.default_rng(10), 100, 0.7)
+    assert estimate("accuracy", y_N, label_N, seed=3) == estimate("accuracy", y_N, label_N, seed=3)
+    assert estimate("accuracy", y_N, label_N, seed=3) != estimate("accuracy", y_N, label_N, seed=4)
+
+
+def test_one_group_or_numbers_that_are_none_give_no_estimate() -> None:
+    y_N = np.zeros(4, int)
+    with pytest.raises(MismatchError, match="at least 2"):
+        estimate("accuracy", y_N, y_N, groups=np.zeros(4))
+    with pytest.raises(MismatchError, match="3 groups for 4 rows"):
+        estimate("accuracy", y_N, y_N, groups=np.zeros(3))
+    with pytest.raises(MismatchError, match="no numbers"):
+        estimate("log_loss", y_N, np.full((4, 2), np.nan))
