@@ -1,0 +1,156 @@
+"""The Backbone: a description of pretrained weights (hash, preprocessing, licence) that builds its network on demand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medalist.errors import BackboneError, near
+from medalist.store import hash_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+RESIZES = ("crop", "squash", "letterbox")
+PERMISSIVE = re.compile(r"(apache|mit\b|bsd|cc0|cc-by-4|isc\b|unlicense)", re.IGNORECASE)
+NON_COMMERCIAL = re.compile(r"(\bnc\b|non-?commercial|apple-amlr|seer|research.only)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network without its classifier.
+
+    Args:
+        name: the card's, or timm's with the pretrained tag.
+        weights_hash: SHA-256 of the weights file; verified when the network is built.
+        preprocessing: JSON: the fields of `data.decode.Preprocessing`; from the weights, never a default.
+        num_features: D, length of a feature vector.
+        num_params: parameters of the network, with its classifier.
+        licence: of the weights, as their publisher states it.
+        source: `card`, `hub` or `embedded`.
+        provenance: JSON facts of where the weights come from.
+        build: makes the network: normalised float (B, 3, H, W) -> pooled (B, D); in eval mode, weights loaded.
+    """
+
+    name: str
+    weights_hash: str
+    preprocessing: dict[str, Any]
+    num_features: int
+    num_params: int
+    licence: str
+    source: str
+    provenance: dict[str, Any] = field(repr=False)
+    build: Callable[[], nn.Module] = field(repr=False, compare=False)
+
+    @property
+    def permissive(self) -> bool:
+        """The licence allows commercial use without conditions beyond naming the authors."""
+        return is_permissive(self.licence)
+
+    @property
+    def non_commercial(self) -> bool:
+        """The licence forbids commercial use; said wherever the backbone is used."""
+        return is_non_commercial(self.licence)
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Whether a licence, as text or tag (`cc-by-nc-4.0`), forbids commercial use."""
+    return NON_COMMERCIAL.search(licence) is not None
+
+
+def is_permissive(licence: str) -> bool:
+    """Whether a licence is one of Apache, MIT, BSD, CC0, CC-BY; unknown ones are not."""
+    return PERMISSIVE.match(licence) is not None and not is_non_commercial(licence)
+
+
+def override(backbone: Backbone, *, size: int | None = None, resize: str | None = None) -> Backbone:
+    """The same weights on images prepared otherwise, such as write-up 2's 299 pixels, squashed.
+
+    Args:
+        backbone: any; its network must accept the size (convolutional ones do).
+        size: height and width of the input, in pixels.
+        resize: `crop` (keep the aspect, cut the centre), `squash` or `letterbox`.
+
+    Raises:
+        BackboneError: a size below 32, or an unknown way to resize.
+    """
+    changed = dict(backbone.preprocessing)
+    if size is not None:
+        if size < 32:
+            raise BackboneError(f"{backbone.name}: an input of {size} pixels is too small; expected 32 or more")
+        changed |= {"height": size, "width": size}
+    if resize is not None:
+        if resize not in RESIZES:
+            raise BackboneError(f"unknown resize {resize!r}{near(resize, RESIZES)}; expected {', '.join(RESIZES)}")
+        # A squashed or letterboxed image is wanted whole.
+        changed |= {"resize": resize} if resize == "crop" else {"resize": resize, "crop_pct": 1.0}
+    return replace(backbone, preprocessing=changed)
+
+
+def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a weights file; the bytes that are hashed are the bytes that are loaded.
+
+    Args:
+        file: `.safetensors`, or a torch checkpoint, which is read with `weights_only` after the hash.
+        sha256: expected, 64 hex digits.
+
+    Raises:
+        BackboneError: the file is missing, has another hash, or holds something else.
+    """
+    if not file.is_file():
+        raise BackboneError(f"the weights {file} are missing; put the file back or choose another backbone")
+    data = file.read_bytes()
+    if (got := hash_bytes(data)) != sha256:
+        raise BackboneError(
+            f"{file} has SHA-256 {got}, expected {sha256}; the file is damaged or was exchanged: fetch it again"
+        )
+    return _parse(data, file)
+
+
+def _parse(data: bytes, file: Path) -> dict[str, Tensor]:
+    import io
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        if file.suffix == ".safetensors":
+            return load(data)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return dict(state.get("state_dict", state))
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, AttributeError, ValueError) as error:
+        raise BackboneError(f"{file} holds no weights that can be read safely: {error}") from error
+
+
+def build_timm(
+    name: str, model: str, kwargs: dict[str, Any], *, num_classes: int, num_features: int, file: Path, sha256: str
+) -> nn.Module:
+    """timm's `model` with the weights of `file`, its classifier cut off, in eval mode.
+
+    Raises:
+        BackboneError: see `read_weights`; or the weights do not fit the model, or its features are not `num_features`.
+    """
+    import timm
+
+    state = read_weights(file, sha256)
+    try:
+        # timm adapts the state dict of older checkpoints (renamed keys, background class) only on this path. A name
+        # without a tag is a card's: its weights know nothing of the offset of timm's own default weights.
+        overlay: dict[str, Any] = {"state_dict": state, "num_classes": num_classes, "custom_load": False}
+        if "." not in model:
+            overlay["label_offset"] = 0
+        network = timm.create_model(
+            model, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=overlay, **kwargs
+        )
+    except (RuntimeError, TypeError, KeyError, AttributeError) as error:
+        raise BackboneError(f"{name}: the weights do not fit timm's {model!r} with {kwargs}: {error}") from error
+    network.reset_classifier(0)
+    got = int(getattr(network, "head_hidden_size", network.num_features))
+    if got != num_features:
+        raise BackboneError(f"{name}: {model!r} gives {got} features, its description says {num_features}; correct it")
+    return network.eval().requires_grad_(False)

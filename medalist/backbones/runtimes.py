@@ -1,0 +1,302 @@
+"""How a forward pass runs: a Backbone and uint8 pixels in, float32 features out, the same bits for a row whatever its batch-mates.
+
+Every batch has one fixed shape (a short one is padded), the number of threads is fixed, BatchNorm is in eval mode. What the bits
+depend on is a runtime's key, which is told without loading torch. Axes: B batch, H W pixels, C = 3 channels, D features.
+"""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import os
+import platform
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medalist.backbones.backbone import Backbone
+from medalist.errors import BackboneError, MissingExtraError, RecipeError, near
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+AUTO = "auto"
+RUNTIMES = ("torch_f32", "torch_bf16", "openvino_f32", "openvino_bf16", "cuda")
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
+FORMAT = 1
+
+Forward = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A backbone, ready to run.
+
+    Args:
+        key: JSON of what a row's bits depend on, beside the weights and the pixels.
+        batch: B, rows of every forward pass.
+        forward: (B, H, W, 3) uint8 -> (B, D) float32.
+    """
+
+    key: dict[str, Any]
+    batch: int
+    forward: Forward = field(repr=False)
+
+    def __call__(self, pixels_BHWC: np.ndarray) -> np.ndarray:
+        """Features of up to `batch` images; missing rows are padded with black images and dropped again.
+
+        Raises:
+            BackboneError: more than `batch` images.
+        """
+        rows = len(pixels_BHWC)
+        if rows > self.batch:
+            raise BackboneError(f"got {rows} images for a batch of {self.batch}; hand over at most that many")
+        if rows < self.batch:
+            padded_BHWC = np.zeros((self.batch, *pixels_BHWC.shape[1:]), np.uint8)
+            padded_BHWC[:rows] = pixels_BHWC
+            pixels_BHWC = padded_BHWC
+        return self.forward(pixels_BHWC)[:rows]
+
+
+def open_runtime(backbone: Backbone, *, runtime: str = AUTO, batch: int = 32, threads: int | None = None) -> Runtime:
+    """Build the network and make it ready.
+
+    Args:
+        backbone: what to run; its weights are verified here.
+        runtime: one of RUNTIMES; `auto`: cuda where there is one, else torch_bf16 where the processor has bf16
+            arithmetic, else torch_f32.
+        batch: rows of every forward pass.
+        threads: of the processor; None: all that this process may use.
+
+    Raises:
+        RecipeError: unknown runtime. BackboneError: weights at fault, or no such device. MissingExtraError: OpenVINO.
+    """
+    key = describe_runtime(runtime=runtime, batch=batch, threads=threads)
+    forward = OPENERS[key["runtime"]](backbone, batch, key["threads"])
+    return Runtime(key, batch, forward)
+
+
+def describe_runtime(*, runtime: str = AUTO, batch: int = 32, threads: int | None = None) -> dict[str, Any]:
+    """The key of the runtime that `open_runtime` would open, as JSON; loads no torch.
+
+    Raises:
+        RecipeError: unknown runtime. MissingExtraError: its package is not installed.
+    """
+    if runtime != AUTO and runtime not in RUNTIMES:
+        known = (AUTO, *RUNTIMES)
+        raise RecipeError(f"unknown runtime {runtime!r}{near(runtime, known)} known: {', '.join(known)}")
+    name = _auto() if runtime == AUTO else runtime
+    library = "openvino" if name.startswith("openvino") else "torch"
+    try:
+        version = metadata.version(library)
+    except metadata.PackageNotFoundError as error:
+        raise MissingExtraError(f"runtime {name} needs {library}: pip install 'medalist[{library}]'") from error
+    return {
+        "format": FORMAT,
+        "runtime": name,
+        "dtype": "float32" if name.endswith("_f32") else "bfloat16",
+        "library": f"{library} {version}",
+        "batch": batch,
+        "threads": threads or usable_cpus(),
+        "machine": f"{platform.machine()} {' '.join(cpu_flags())}".strip(),
+    }
+
+
+def usable_cpus() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def this_device() -> str:
+    """`cuda` where a GPU can be used, else `cpu`; loads no torch."""
+    return "cuda" if _has_cuda() else "cpu"
+
+
+@lru_cache(maxsize=1)
+def cpu_flags() -> tuple[str, ...]:
+    """Those of CPU_FLAGS that the processor has; empty where the system does not tell (only Linux does)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    flags = next((line.split(":", 1)[1].split() for line in text.splitlines() if line.startswith("flags")), [])
+    return tuple(flag for flag in CPU_FLAGS if flag in flags)
+
+
+def _auto() -> str:
+    if _has_cuda():
+        return "cuda"
+    return "torch_bf16" if {"avx512_bf16", "amx_bf16"} & set(cpu_flags()) else "torch_f32"
+
+
+@lru_cache(maxsize=1)
+def _has_cuda() -> bool:
+    """Whether torch was built for CUDA and the driver has a device; asked of both without loading torch."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    version = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
+    if "cuda: Optional[str] = None" in version:
+        return False
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def _open_torch(backbone: Backbone, batch: int, threads: int, *, bf16: bool) -> Forward:
+    import torch
+
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    network = backbone.build()
+    if bf16:
+        network = fold_batchnorm(network, backbone.preprocessing["height"], backbone.preprocessing["width"])
+    network = network.to(dtype=dtype, memory_format=torch.channels_last)
+    normalise = _normaliser(backbone, "cpu")
+
+    def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            torch.set_num_threads(threads)  # Another room may have changed it; it is part of the key.
+            features: np.ndarray = network(normalise(pixels_BHWC).to(dtype)).float().numpy()
+        return features
+
+    return forward
+
+
+def _open_torch_f32(backbone: Backbone, batch: int, threads: int) -> Forward:
+    return _open_torch(backbone, batch, threads, bf16=False)
+
+
+def _open_torch_bf16(backbone: Backbone, batch: int, threads: int) -> Forward:
+    return _open_torch(backbone, batch, threads, bf16=True)
+
+
+def _open_cuda(backbone: Backbone, batch: int, threads: int) -> Forward:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BackboneError("runtime cuda: torch sees no GPU here; use runtime=auto")
+    network = backbone.build().to("cuda", memory_format=torch.channels_last)
+    normalise = _normaliser(backbone, "cuda")
+
+    def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
+        # Deterministic algorithms only: a kernel picked by timing would differ from one process to the next.
+        with (
+            torch.inference_mode(),
+            torch.autocast("cuda", torch.bfloat16),
+            torch.backends.cudnn.flags(benchmark=False, deterministic=True),
+        ):
+            features: np.ndarray = network(normalise(pixels_BHWC)).float().cpu().numpy()
+        return features
+
+    return forward
+
+
+def _open_openvino(backbone: Backbone, batch: int, threads: int, *, precision: str) -> Forward:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError("the openvino runtimes need OpenVINO: pip install 'medalist[openvino]'") from error
+    import torch
+
+    pre = backbone.preprocessing
+    shape = [batch, 3, pre["height"], pre["width"]]
+    with warnings.catch_warnings():
+        # OpenVINO traces with torch.jit, which torch deprecates; torch.export is not yet its default.
+        warnings.simplefilter("ignore")
+        model = openvino.convert_model(backbone.build(), example_input=torch.zeros(shape), input=[shape])
+    config = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", config)
+    normalise = _normaliser(backbone, "cpu")
+
+    def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
+        features: np.ndarray = compiled(normalise(pixels_BHWC).contiguous().numpy())[0]
+        return features.copy()
+
+    return forward
+
+
+def _open_openvino_f32(backbone: Backbone, batch: int, threads: int) -> Forward:
+    return _open_openvino(backbone, batch, threads, precision="f32")
+
+
+def _open_openvino_bf16(backbone: Backbone, batch: int, threads: int) -> Forward:
+    return _open_openvino(backbone, batch, threads, precision="bf16")
+
+
+OPENERS: dict[str, Callable[[Backbone, int, int], Forward]] = {
+    "torch_f32": _open_torch_f32,
+    "torch_bf16": _open_torch_bf16,
+    "openvino_f32": _open_openvino_f32,
+    "openvino_bf16": _open_openvino_bf16,
+    "cuda": _open_cuda,
+}
+
+
+def _normaliser(backbone: Backbone, device: str) -> Callable[[np.ndarray], Tensor]:
+    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in channels_last order, with the weights' own mean and std."""
+    import torch
+
+    mean = torch.tensor(backbone.preprocessing["mean"], device=device) * 255
+    std = torch.tensor(backbone.preprocessing["std"], device=device) * 255
+
+    def normalise(pixels_BHWC: np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(pixels_BHWC)).to(device)
+        # A permuted BHWC tensor is a channels_last one: nothing is copied.
+        return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
+
+    return normalise
+
+
+def fold_batchnorm(network: nn.Module, height: int, width: int) -> nn.Module:
+    """The same function with each BatchNorm folded into the convolution before it, or `network` where that cannot be done.
+
+    Whether a BatchNorm follows a convolution is told by the order of their parent's children; a network that runs
+    them in another order is found out on noise, and left as it is.
+
+    Args:
+        network: in eval mode.
+        height, width: of its input, in pixels.
+    """
+    import torch
+    from timm.layers import BatchNormAct2d
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    folded = copy.deepcopy(network)
+    for parent in list(folded.modules()):
+        before: tuple[str, nn.Module] | None = None
+        for name, child in list(parent.named_children()):
+            if isinstance(child, torch.nn.BatchNorm2d) and before is not None and _matches(before[1], child):
+                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
+                act = (
+                    torch.nn.Sequential(child.drop, child.act)
+                    if isinstance(child, BatchNormAct2d)
+                    else torch.nn.Identity()
+                )
+                setattr(parent, name, act)
+            before = (name, child) if isinstance(child, torch.nn.Conv2d) else None
+    noise = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        want, got = network(noise), folded(noise)
+    return folded if torch.allclose(got, want, rtol=1e-3, atol=1e-3 * float(want.abs().max())) else network
+
+
+def _matches(convolution: nn.Module, batchnorm: nn.Module) -> bool:
+    return bool(
+        getattr(convolution, "out_channels", None) == getattr(batchnorm, "num_features", -1)
+        and getattr(batchnorm, "track_running_stats", False)
+    )
