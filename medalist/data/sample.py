@@ -104,8 +104,8 @@ def _kind(
         return "probability"
     if classes:
         raise DataError(
-            f"the sample submission answers {given[0]!r} in {columns[1]!r}, which is no class{near(given[0], classes)}, "
-            f"no index, and no probability of one of {len(classes)} classes; name another file with data.sample=FILE"
+            f"the sample submission answers {given[0]!r} in {columns[1]!r}, which is no class{near(given[0], classes)},"
+            f" no index, and no probability of one of {len(classes)} classes; name another file with data.sample=FILE"
         )
     return "tags" if columns[1].lower() == "tags" else "class"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os.path import basename, splitext
 from pathlib import Path
 from string import Formatter
@@ -31,41 +32,67 @@ Record = dict[str, Any]
 @layouts(takes=("labels", "path_template", "group_column", "weight_column"))
 def coco(tree: Tree, options: Options) -> Claim:
     """JSON files list images and their categories."""
+    if options.path_template:
+        parse_template(options.path_template)
     files = _files(tree, options)
     if TRAIN not in files:
         raise DeclinedError("there is no JSON file with images and annotations")
     return Claim(f"{files[TRAIN]} lists images and annotations", lambda: _read(tree, files, options), WRITTEN)
 
 
-def fill(template: str, record: Mapping[str, Any]) -> str:
-    """`train/{category_id + 1}/{image_id:05}.jpg` filled from a record: names, `+` and `-` of a whole number, padding.
+@dataclass(frozen=True)
+class Slot:
+    """One `{name + shift:spec}` of a path template after the text before it; no name: text only."""
+
+    text: str
+    name: str = ""
+    shift: int | None = None
+    spec: str = ""
+
+
+def parse_template(template: str) -> tuple[Slot, ...]:
+    """`train/{category_id + 1}/{image_id:05}.jpg`: names, `+` and `-` of a whole number, zero padding; no more.
 
     Raises:
-        DataError: anything else stands between the braces, or the record lacks a field or a number.
+        DataError: anything else stands between the braces.
     """
-    return "".join(
-        literal + ("" if expression is None else _value(template, expression, spec or "", record))
-        for literal, expression, spec, _ in Formatter().parse(template)
-    )
-
-
-def _value(template: str, expression: str, spec: str, record: Mapping[str, Any]) -> str:
-    match = EXPRESSION.fullmatch(expression)
-    if not match or match[1] not in FIELDS or not PADDING.fullmatch(spec):
-        raise DataError(
-            f"data.path_template={template!r}: {{{expression}}} is none of {', '.join(FIELDS)}, "
-            "with + or - a whole number, as in train/category_{category_id + 1}/{image_id}.jpg"
-        )
-    name, sign, number = match.groups()
-    value = record.get(name)
-    if value is None:
-        raise DataError(f"data.path_template={template!r}: an image has no {name}; choose another field")
-    if not (sign or spec):
-        return str(value)
+    slots = []
     try:
-        return format(int(value) + int(f"{sign or '+'}{number or 0}"), spec)
-    except ValueError:
-        raise DataError(f"data.path_template={template!r}: {name} {value!r} is not a number") from None
+        for text, expression, spec, _ in Formatter().parse(template):
+            match = EXPRESSION.fullmatch(expression or "")
+            if expression is None:
+                slots.append(Slot(text))
+            elif match and match[1] in FIELDS and PADDING.fullmatch(spec or ""):
+                shift = int(f"{match[2]}{match[3]}") if match[2] else 0 if spec else None
+                slots.append(Slot(text, match[1], shift, spec or ""))
+            else:
+                raise ValueError(f"{{{expression}}} is none of {', '.join(FIELDS)}")
+    except ValueError as error:
+        raise DataError(
+            f"data.path_template={template!r}: {error}; expected names, with + or - a whole number, as in "
+            "train/category_{category_id + 1}/{image_id}.jpg"
+        ) from error
+    return tuple(slots)
+
+
+def fill(slots: Sequence[Slot], image_id: str, category_id: str, file_name: str) -> str:
+    """The path that a template gives for one image.
+
+    Raises:
+        DataError: arithmetic on what is no number.
+    """
+    values = {"image_id": image_id, "category_id": category_id, "file_name": file_name}
+    try:
+        return "".join([slot.text + _value(slot, values) for slot in slots])
+    except ValueError as error:
+        raise DataError(f"data.path_template: arithmetic on an id that is not a number ({error})") from error
+
+
+def _value(slot: Slot, values: Mapping[str, str]) -> str:
+    if not slot.name:
+        return ""
+    value = values[slot.name]
+    return value if slot.shift is None else format(int(value) + slot.shift, slot.spec)
 
 
 def _files(tree: Tree, options: Options) -> dict[int, str]:
@@ -130,7 +157,7 @@ def _read(tree: Tree, files: dict[int, str], options: Options) -> Rows:
         _append(rows, document, files[split], split, finder, options)
     _set_classes(rows, names)
     if TEST in files:
-        rows.test = _test_images(tree, files[TEST], options, rows)
+        rows.test = _test_images(tree, files[TEST], rows)
     return rows
 
 
@@ -144,7 +171,7 @@ def _append(rows: Rows, document: Record, name: str, split: int, finder: Finder,
         else:
             rows.rejected.append(Rejected(f"{name}: image {image.get('id')}", "no annotation"))
     ids = [str(image["id"]) for image in images]
-    references = [_reference(image, categories[key][0], options) for image, key in zip(images, ids, strict=True)]
+    references = _references(images, [categories[key][0] for key in ids], options)
     paths, missing = locate(references, lambda i: f"{name}: image {ids[i]}", finder)
     rows.rejected += [rejected for _, rejected in missing]
     for image, key, path in zip(images, ids, paths, strict=True):
@@ -176,10 +203,18 @@ def _categories(document: Record, name: str, rows: Rows) -> dict[str, tuple[str,
     return found
 
 
-def _reference(image: Record, category: str | None, options: Options) -> str:
-    """What names the image's file: the template, its `file_name`, or its id."""
-    if options.path_template and category is not None:
-        return fill(options.path_template, {"category_id": category, **image, "image_id": image["id"]})
+def _references(images: Sequence[Record], categories: Sequence[str], options: Options) -> list[str]:
+    """What names each image's file: the path template, else its `file_name`, else its id."""
+    if not options.path_template:
+        return [_file_name(image) for image in images]
+    slots = parse_template(options.path_template)
+    return [
+        fill(slots, str(image["id"]), category, str(image.get("file_name", "")))
+        for image, category in zip(images, categories, strict=True)
+    ]
+
+
+def _file_name(image: Record) -> str:
     return str(image.get("file_name") or image.get("id"))
 
 
@@ -192,13 +227,12 @@ def _set_classes(rows: Rows, names: dict[str, str]) -> None:
         rows.notes.append("some images have several categories: they are read as tags")
 
 
-def _test_images(tree: Tree, name: str, options: Options, rows: Rows) -> dict[str, str]:
+def _test_images(tree: Tree, name: str, rows: Rows) -> dict[str, str]:
     """Image id -> file, for the test images; empty text where there is no file."""
     images = _load(tree, name).get("images", [])
     ids = [str(image.get("id")) for image in images]
     finder = Finder(tree, tree.images[TEST] or tree.images[None])
-    paths, _ = locate(
-        [_reference(image, None, options) for image in images], lambda i: f"{name}: image {ids[i]}", finder
-    )
+    # Test images have no category, so that a template of training paths does not apply.
+    paths, _ = locate([_file_name(image) for image in images], lambda i: f"{name}: image {ids[i]}", finder)
     rows.notes.append(f"{name}: {len(ids)} test images")
     return dict(zip(ids, paths, strict=True))
