@@ -1,21 +1,29 @@
 """Bytes on disk that survive a kill: atomic writes, hashes, and content-addressed shards of rows.
 
-Nothing here is unpickled; an array is a `.npy`, its description a JSON sidecar.
+Nothing here is unpickled; an array is a `.npy`, its description a JSON sidecar. A shard's name is the hash of its sidecar's
+keys and checksum, so that the name vouches for the sidecar and the sidecar for the array: same rows, same bytes, same
+name, and several processes that write the same shard write the same files. Axes: N rows, D columns.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from medalist.errors import StoreError
+
 FAILPOINT = "MEDALIST_FAILPOINT"
+SET_ASIDE = ".damaged"
 _passed: dict[str, int] = {}
 
 
@@ -67,3 +75,79 @@ def hash_bytes(data: bytes | memoryview) -> str:
 def hash_json(value: Any) -> str:
     """SHA-256 of the canonical JSON of `value` (sorted keys, UTF-8): the hash of class lists, folds, spaces, recipes."""
     return hash_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some rows of a table of numbers, on disk.
+
+    Args:
+        sidecar: its JSON file; the array lies beside it as `.npy`.
+        keys: N keys, one a row.
+        sha256: of the `.npy` file.
+    """
+
+    sidecar: Path
+    keys: tuple[str, ...]
+    sha256: str
+
+    @property
+    def array(self) -> Path:
+        """The `.npy` file."""
+        return self.sidecar.with_suffix(".npy")
+
+
+def write_shard(folder: Path, keys: Sequence[str], rows_ND: np.ndarray) -> Shard:
+    """Write rows under their keys; a shard counts from the moment its sidecar stands, which is written last."""
+    data = array_bytes(rows_ND)
+    shard = Shard(folder / f"{_shard_name(keys, hash_bytes(data))}.json", tuple(keys), hash_bytes(data))
+    write_atomic(shard.array, data)
+    failpoint("after-shard")
+    head = {"keys": list(keys), "sha256": shard.sha256, "dtype": rows_ND.dtype.str, "shape": list(rows_ND.shape)}
+    write_atomic(shard.sidecar, json.dumps(head, sort_keys=True).encode())
+    failpoint("after-sidecar")
+    return shard
+
+
+def open_shard(sidecar: Path) -> Shard:
+    """Read a sidecar; the array is not touched.
+
+    Raises:
+        StoreError: the sidecar is not what its name vouches for.
+    """
+    try:
+        head = json.loads(sidecar.read_bytes())
+        shard = Shard(sidecar, tuple(head["keys"]), head["sha256"])
+        intact = _shard_name(shard.keys, shard.sha256) == sidecar.stem
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"the sidecar {sidecar} cannot be read: {error}") from error
+    if not intact:
+        raise StoreError(f"the sidecar {sidecar} is not what its name vouches for")
+    return shard
+
+
+def verify_shard(shard: Shard) -> None:
+    """Compare the array's bytes with the sidecar's checksum.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    try:
+        with shard.array.open("rb") as file:
+            got = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"the shard {shard.array} cannot be read: {error}") from error
+    if got != shard.sha256:
+        raise StoreError(f"the shard {shard.array} is damaged: SHA-256 {got}, its sidecar says {shard.sha256}")
+
+
+def set_aside(sidecar: Path) -> None:
+    """Rename a damaged shard's files, so that nobody uses them and a person can look at them."""
+    # The sidecar first: without it the shard no longer counts. Another process may have been faster.
+    for file in (sidecar, sidecar.with_suffix(".npy")):
+        with contextlib.suppress(FileNotFoundError):
+            file.replace(file.with_name(file.name + SET_ASIDE))
+
+
+def _shard_name(keys: Sequence[str], sha256: str) -> str:
+    return hash_json([list(keys), sha256])[:32]

@@ -1,0 +1,279 @@
+"""The feature bank: features of images by the hash of their bytes -> shards on disk, a folder for each space.
+
+A space is all that a row's bits depend on beside the image: weights, preprocessing, view, runtime, decoder. Rows are kept as
+float16 unless that loses them. Axes: N images, D features.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medalist.errors import MissingExtraError, StoreError
+from medalist.store import (
+    SET_ASIDE,
+    Shard,
+    hash_json,
+    open_shard,
+    set_aside,
+    verify_shard,
+    write_atomic,
+    write_shard,
+)
+
+# Half a float16's spacing is 4.9e-4 of a value: more than this means that a row lies in the subnormals or overflows.
+MAX_LOSS = 1e-3
+GARBAGE_AGE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a row's bits depend on, beside the image's bytes.
+
+    Args:
+        key: JSON: name, weights_hash, preprocessing, view, runtime, decoder.
+        num_features: D.
+    """
+
+    key: dict[str, Any]
+    num_features: int
+
+    @property
+    def name(self) -> str:
+        """Its folder: 16 hex digits. What a backbone is called is not part of it."""
+        return hash_json({name: value for name, value in self.key.items() if name != "name"})[:16]
+
+
+@dataclass
+class _Index:
+    """Where rows are, as far as this process has looked: shards by file name, rows by key."""
+
+    shards: dict[str, Shard] = field(default_factory=dict)
+    rows: dict[str, tuple[str, int]] = field(default_factory=dict)
+    verified: set[str] = field(default_factory=set)
+
+
+class FeatureBank:
+    """Features on disk, shared by all runs and processes of a cache folder.
+
+    Attributes:
+        damaged: sidecars of shards that this process found damaged and set aside.
+
+    >>> bank = FeatureBank(Path("cache"))  # doctest: +SKIP
+    >>> bank.write(space, hashes, x_ND)  # doctest: +SKIP
+    >>> bank.read(space, hashes).dtype  # doctest: +SKIP
+    dtype('float32')
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.folder = cache / "bank"
+        self.damaged: list[Path] = []
+        self._indices: dict[str, _Index] = {}
+
+    def missing(self, space: Space, hashes: Sequence[str]) -> list[str]:
+        """Those of `hashes` without an intact row, each once, in order."""
+        rows = self._look(space, hashes).rows
+        return [key for key in dict.fromkeys(hashes) if key not in rows]
+
+    def write(self, space: Space, hashes: Sequence[str], x_ND: np.ndarray) -> None:
+        """Keep rows as one shard.
+
+        Raises:
+            StoreError: a feature is not finite, or the shape is not the space's.
+        """
+        if x_ND.shape != (len(hashes), space.num_features):
+            raise StoreError(f"got features {x_ND.shape} for {len(hashes)} images in a space of {space.num_features}")
+        if not np.isfinite(x_ND).all():
+            raise StoreError(f"features of {space.key.get('name')} are not finite; use runtime=torch_f32")
+        folder = self._folder(space)
+        if not (folder / "space.json").is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            head = {"key": space.key, "num_features": space.num_features}
+            write_atomic(folder / "space.json", json.dumps(head, indent=1, sort_keys=True).encode())
+        write_shard(folder, hashes, compact(x_ND))
+
+    def read(self, space: Space, hashes: Sequence[str]) -> np.ndarray:
+        """Rows as float32 (N, D), in the order of `hashes`, each from a shard whose checksum was compared.
+
+        Raises:
+            StoreError: a row is missing.
+        """
+        index = self._look(space, hashes)
+        if absent := [key for key in dict.fromkeys(hashes) if key not in index.rows]:
+            raise StoreError(
+                f"{len(absent)} of {len(hashes)} images have no features in {self._folder(space)} (first: {absent[0]});"
+                " run `medalist run` again, it computes what is missing"
+            )
+        x_ND = np.empty((len(hashes), space.num_features), np.float32)
+        wanted: dict[str, list[tuple[int, int]]] = {}
+        for position, key in enumerate(hashes):
+            name, row = index.rows[key]
+            wanted.setdefault(name, []).append((position, row))
+        for name, pairs in wanted.items():
+            positions, rows = np.array(pairs).T
+            x_ND[positions] = np.load(index.shards[name].array, mmap_mode="r", allow_pickle=False)[rows]
+        return x_ND
+
+    def spaces(self) -> list[Space]:
+        """All spaces on disk, by folder name."""
+        heads = [json.loads(file.read_bytes()) for file in sorted(self.folder.glob("*/space.json"))]
+        return [Space(head["key"], head["num_features"]) for head in heads]
+
+    def text(self) -> str:
+        """A line a space for people: rows, bytes, and what it is."""
+        lines = [self._line(space) for space in self.spaces()]
+        return "\n".join(lines) if lines else f"the bank {self.folder} is empty"
+
+    def verify(self) -> list[Path]:
+        """Compare every shard with its checksum; the damaged ones, now set aside."""
+        before = len(self.damaged)
+        self._indices.clear()
+        for space in self.spaces():
+            self._verify(self._scan(space), set(self._scan(space).shards))
+        return self.damaged[before:]
+
+    def collect(self, *, weights: Collection[str] | None = None) -> list[Path]:
+        """Remove garbage: shards set aside, and temporary files and halves of shards that a kill left an hour ago.
+
+        Args:
+            weights: hashes of the weights still in use; spaces of any other weights are removed too. None: keep all.
+
+        Returns:
+            What was removed.
+        """
+        removed = []
+        for space in self.spaces():
+            if weights is not None and space.key["weights_hash"] not in weights:
+                shutil.rmtree(self._folder(space))
+                removed.append(self._folder(space))
+        for file in list(self._garbage()):
+            file.unlink(missing_ok=True)
+            removed.append(file)
+        self._indices.clear()
+        return removed
+
+    def export_hdf5(
+        self, file: Path, spaces: Sequence[Space], hashes: Mapping[str, Sequence[str]], labels: Mapping[str, np.ndarray]
+    ) -> None:
+        """Write the spaces side by side for other tools: `train_x`, `train_label`, `valid_x`, `valid_label`, `test`.
+
+        Args:
+            file: HDF5 file to write; replaced if it exists.
+            spaces: blocks of columns, in order.
+            hashes: images of `train`, `valid` and `test`, in the order of the rows; an empty hash gives a row of zeros.
+            labels: of `train` and `valid`.
+
+        Raises:
+            MissingExtraError: h5py is not installed. StoreError: a row is missing.
+        """
+        try:
+            import h5py
+        except ImportError as error:
+            raise MissingExtraError("HDF5 needs h5py: pip install 'medalist[export]'") from error
+        temporary = file.with_name(f".{file.name}.tmp")
+        with h5py.File(temporary, "w") as hdf5:
+            for part in ("train", "valid", "test"):
+                hdf5["test" if part == "test" else f"{part}_x"] = self._columns(spaces, hashes.get(part, ()))
+            for part in ("train", "valid"):
+                hdf5[f"{part}_label"] = np.asarray(labels.get(part, np.zeros(0, np.int32)))
+            hdf5.attrs["spaces"] = json.dumps([space.key for space in spaces], sort_keys=True)
+        temporary.replace(file)
+
+    def _columns(self, spaces: Sequence[Space], hashes: Sequence[str]) -> np.ndarray:
+        there = np.array([bool(key) for key in hashes], dtype=bool)
+        x_ND = np.zeros((len(hashes), sum(space.num_features for space in spaces)), np.float32)
+        if there.any():
+            x_ND[there] = np.hstack([self.read(space, [key for key in hashes if key]) for space in spaces])
+        return x_ND
+
+    def _folder(self, space: Space) -> Path:
+        return self.folder / space.name
+
+    def _look(self, space: Space, hashes: Sequence[str]) -> _Index:
+        """The index with every shard verified that holds one of `hashes`; again after a damaged one was set aside."""
+        while True:
+            index = self._scan(space)
+            wanted = {index.rows[key][0] for key in hashes if key in index.rows}
+            if self._verify(index, wanted):
+                return index
+
+    def _scan(self, space: Space) -> _Index:
+        """Bring the index up to date with the folder; a sidecar is parsed once, its name vouches for it."""
+        index = self._indices.setdefault(space.name, _Index())
+        sidecars = {file.stem: file for file in self._folder(space).glob("*.json") if file.name != "space.json"}
+        if gone := index.shards.keys() - sidecars.keys():
+            self._forget(index, gone)
+        for name in sorted(sidecars.keys() - index.shards.keys()):
+            try:
+                index.shards[name] = open_shard(sidecars[name])
+            except StoreError:
+                self._set_aside(sidecars[name])
+                continue
+            index.rows.update({key: (name, row) for row, key in enumerate(index.shards[name].keys)})
+        return index
+
+    def _verify(self, index: _Index, names: Collection[str]) -> bool:
+        """Compare shards that were not compared yet; set the damaged ones aside. Whether all were intact."""
+        damaged = set()
+        for name in sorted(set(names) - index.verified):
+            try:
+                verify_shard(index.shards[name])
+                index.verified.add(name)
+            except StoreError:
+                self._set_aside(index.shards[name].sidecar)
+                damaged.add(name)
+        self._forget(index, damaged)
+        return not damaged
+
+    def _forget(self, index: _Index, names: Collection[str]) -> None:
+        for name in names:
+            del index.shards[name]
+            index.verified.discard(name)
+        if names:
+            index.rows = {k: (name, row) for name, shard in index.shards.items() for row, k in enumerate(shard.keys)}
+
+    def _set_aside(self, sidecar: Path) -> None:
+        set_aside(sidecar)
+        self.damaged.append(sidecar)
+
+    def _garbage(self) -> Iterator[Path]:
+        old = time.time() - GARBAGE_AGE_S
+        for file in sorted(self.folder.glob("*/*")):
+            half = file.suffix == ".npy" and not file.with_suffix(".json").exists()
+            half |= file.suffix == ".json" and file.name != "space.json" and not file.with_suffix(".npy").exists()
+            left = file.suffix == ".tmp" or half
+            # A young one may belong to a process that is writing it right now.
+            if file.name.endswith(SET_ASIDE) or (left and file.stat().st_mtime < old):
+                yield file
+
+    def _line(self, space: Space) -> str:
+        index, folder = self._scan(space), self._folder(space)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        key = space.key
+        return (
+            f"{space.name}  {len(index.rows):>8} images x {space.num_features:<5} {size / 2**20:8.1f} MiB"
+            f"  {key['name']}  {key['view']}  {key['runtime']['runtime']}  {key['preprocessing']['height']} px"
+        )
+
+
+def compact(x_ND: np.ndarray) -> np.ndarray:
+    """Rows as float16; where a row would overflow or lose more than MAX_LOSS of its largest value, all as float32.
+
+    Rows that fit are rounded to float16 in either case: a row's value must not depend on its shard-mates.
+    """
+    with np.errstate(over="ignore"):
+        half_ND = x_ND.astype(np.float16)
+    rounded_ND = half_ND.astype(np.float32)
+    scale_N = np.abs(x_ND).max(axis=1, initial=0.0)
+    with np.errstate(invalid="ignore"):
+        lost_N = np.abs(rounded_ND - x_ND).max(axis=1, initial=0.0) > MAX_LOSS * scale_N
+    if not lost_N.any():
+        return half_ND
+    return np.where(lost_N[:, None], x_ND, rounded_ND).astype(np.float32)

@@ -1,0 +1,206 @@
+"""Images through backbones, once: paths in, rows in the feature bank out; each file is read and decoded a single time.
+
+The plan is fixed before the first image: the table's order is cut into cells of `shard_rows`, a cell becomes one shard a space,
+and a batch never spans two cells. Axes: B batch, H W pixels, C channels, D features.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from medalist.backbones import Backbone
+from medalist.backbones.runtimes import AUTO, Runtime, describe_runtime, open_runtime
+from medalist.data.decode import Preprocessing, decoder_version
+from medalist.data.facts import Facts, known_facts
+from medalist.data.ingest import Ingested, ingest
+from medalist.errors import RecipeError, near
+from medalist.features.bank import FeatureBank, Space
+from medalist.progress import Event, Sink, ignore, track
+
+T = TypeVar("T")
+VIEWS = ("center", "flip")
+
+
+def embed(
+    root: Path,
+    paths: Sequence[str],
+    backbones: Sequence[Backbone],
+    *,
+    views: Sequence[str] = ("center",),
+    cache: Path,
+    runtime: str = AUTO,
+    batch: int = 32,
+    shard_rows: int = 512,
+    sink: Sink = ignore,
+) -> tuple[list[Facts], list[Space]]:
+    """Fill the bank with what it lacks: the features of each image, by each backbone, in each view.
+
+    Args:
+        root: folder that the paths are relative to.
+        paths: N images; an unreadable one gets facts with a reason and no row.
+        backbones: their weights are loaded only if rows are missing.
+        views: `center`, and `flip` for its mirror image, from the same pixels.
+        cache: folder of bank and facts.
+        runtime: see `backbones.runtimes.open_runtime`.
+        batch: rows of every forward pass.
+        shard_rows: images of a cell, the most that a kill can cost.
+        sink: takes events of the stage `embed`.
+
+    Returns:
+        N facts, and the spaces: all views of the first backbone, then of the second.
+
+    Raises:
+        RecipeError: an unknown view or runtime.
+    """
+    for view in views:
+        if view not in VIEWS:
+            raise RecipeError(f"unknown view {view!r}{near(view, VIEWS)} known: {', '.join(VIEWS)}")
+    bank = FeatureBank(cache)
+    columns = [_Column(backbone, tuple(views), bank, runtime, batch) for backbone in backbones]
+    facts = known_facts(root, paths, cache=cache)
+    hashes = [fact.hash for fact in facts if fact is not None and fact.ok]
+    unknown = any(fact is None for fact in facts)
+    lacking = [(column, column.missing(hashes)) for column in columns]
+    columns = [column for column, absent in lacking if unknown or absent]
+    absent = set().union(*(absent for _, absent in lacking))
+    todo = [i for i, fact in enumerate(facts) if fact is None or (fact.ok and fact.hash in absent)]
+    sink(Event("embed", 0, len(todo), 0.0, {"known": len(paths) - len(todo), "damaged": [str(p) for p in bank.damaged]}))
+    preparations = list(dict.fromkeys(column.preparation for column in columns))
+    stream = ingest(root, [paths[i] for i in todo], preparations=preparations, cache=cache)
+    arrived = track(ahead(zip(todo, stream, strict=True), 2 * batch), "embed", len(todo), sink)
+    for _, cell in groupby(arrived, key=lambda pair: pair[0] // shard_rows):
+        for i, one in cell:
+            facts[i] = one.facts
+            for column in columns:
+                column.add(one, preparations)
+        for column in columns:
+            column.finish_cell()
+    return [fact for fact in facts if fact is not None], [space for column, _ in lacking for space in column.spaces]
+
+
+@dataclass
+class _Column:
+    """One backbone on its way through a cell: images that arrived, pixels that wait for a full batch, finished rows."""
+
+    backbone: Backbone
+    views: tuple[str, ...]
+    bank: FeatureBank
+    runtime: str
+    batch: int
+    _arrived: dict[str, np.ndarray] = field(default_factory=dict)
+    _waiting: dict[str, np.ndarray] = field(default_factory=dict)
+    _rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    _done: list[str] = field(default_factory=list)
+
+    @cached_property
+    def preparation(self) -> Preprocessing:
+        return Preprocessing.from_dict(self.backbone.preprocessing)
+
+    @cached_property
+    def spaces(self) -> list[Space]:
+        """One a view."""
+        return [space_of(self.backbone, view, runtime=self.runtime, batch=self.batch) for view in self.views]
+
+    @cached_property
+    def _forward(self) -> Runtime:
+        return open_runtime(self.backbone, runtime=self.runtime, batch=self.batch)
+
+    def missing(self, hashes: Sequence[str]) -> set[str]:
+        """Hashes that lack a row in any view."""
+        return {key for space in self.spaces for key in self.bank.missing(space, hashes)}
+
+    def add(self, one: Ingested, preparations: Sequence[Preprocessing]) -> None:
+        """Take an image; the forward pass runs when a batch is full."""
+        if one.facts.ok:
+            self._arrived[one.facts.hash] = one.images[preparations.index(self.preparation)]
+        if len(self._arrived) == self.batch:
+            self._admit()
+
+    def finish_cell(self) -> None:
+        """Run what waits, and write the cell's rows, a shard a space."""
+        self._admit()
+        self._run(list(self._waiting))
+        for space, view in zip(self.spaces, self.views, strict=True):
+            rows = dict(zip(self._done, self._rows.get(view, []), strict=False))
+            if keys := self.bank.missing(space, self._done):
+                self.bank.write(space, keys, np.stack([rows[key] for key in keys]))
+        self._rows.clear()
+        self._done.clear()
+
+    def _admit(self) -> None:
+        """Of the images that arrived, let in those whose rows the bank and this cell lack: a renamed file costs nothing."""
+        absent = self.missing(list(self._arrived)) - set(self._done)
+        self._waiting |= {key: pixels for key, pixels in self._arrived.items() if key in absent}
+        self._arrived.clear()
+        while len(self._waiting) >= self.batch:
+            self._run(list(self._waiting)[: self.batch])
+
+    def _run(self, keys: list[str]) -> None:
+        if not keys:
+            return
+        pixels_BHWC = np.stack([self._waiting.pop(key) for key in keys])
+        for view in self.views:
+            seen_BHWC = pixels_BHWC if view == "center" else pixels_BHWC[:, :, ::-1]
+            self._rows.setdefault(view, []).extend(self._forward(seen_BHWC))
+        self._done += keys
+
+
+def space_of(backbone: Backbone, view: str, *, runtime: str = AUTO, batch: int = 32) -> Space:
+    """The space that `embed` would fill; loads no torch."""
+    key = {
+        "name": backbone.name,
+        "weights_hash": backbone.weights_hash,
+        "preprocessing": backbone.preprocessing,
+        "view": view,
+        "runtime": describe_runtime(runtime=runtime, batch=batch),
+        "decoder": decoder_version(),
+    }
+    return Space(key, backbone.num_features)
+
+
+def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+    """`items`, drawn by a thread up to `depth` in advance: the decoders' answers are fetched while a forward pass runs."""
+    waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def put(entry: tuple[bool, T | BaseException | None]) -> bool:
+        while not closed.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def draw() -> None:
+        end: BaseException | None = None
+        try:
+            for item in items:
+                if not put((True, item)):
+                    break
+        except BaseException as error:
+            end = error
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+            put((False, end))
+
+    thread = threading.Thread(target=draw, name="medalist-ahead", daemon=True)
+    thread.start()
+    try:
+        while (entry := waiting.get())[0]:
+            yield entry[1]  # type: ignore[misc]
+        if entry[1] is not None:
+            raise entry[1]  # type: ignore[misc]
+    finally:
+        closed.set()
+        thread.join()
