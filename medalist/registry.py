@@ -83,9 +83,8 @@ class Registry(Generic[F]):
         ]
         for key in arguments:
             if key not in takes:
-                raise RecipeError(
-                    f"{self.noun} {name!r} takes no {key!r}{near(key, takes)} (it takes: {', '.join(takes) or 'nothing'})"
-                )
+                known = ", ".join(takes) or "nothing"
+                raise RecipeError(f"{self.noun} {name!r} takes no {key!r}{near(key, takes)} (it takes: {known})")
         return Bound(name, function, arguments, facts)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -124,13 +122,13 @@ def test_equal_answers_are_seldom_told_apart() -> None:
 
 
 @pytest.fixture
-def auc() -> Iterator[Bound[object]]:
+def auc() -> Bound[object]:
     """A metric that is no mean over rows."""
 
     def area(y_N: np.ndarray, prob_NC: np.ndarray) -> float:
         return float(roc_auc_score(y_N, prob_NC[:, 1]))
 
-    yield Bound("area", area, {}, {"eats": "prob", "better": "higher"})
+    return Bound("area", area, {}, {"eats": "prob", "better": "higher"})
 
 
 def test_a_metric_without_row_terms_is_resampled_by_rows(auc: Bound[object]) -> None:
