@@ -1,9 +1,9 @@
 """Reading iNaturalist annotations: `medalist.data.layouts.read` against what a user would write.
 
 Writes `train.json` with N annotations and N empty files `train/category_{category_id + 1}/{image_id}.jpg` to a
-temporary folder, then reads them in fresh processes and prints wall seconds, peak memory and the ratio. The loop that it
-is compared with loads the JSON, builds each path and asks `os.path.exists`; it checks neither repeats nor leftovers and
-makes no arrays.
+temporary folder, then reads them in fresh processes and prints wall seconds, peak memory and the ratio. The loop that
+it is compared with loads the JSON, builds each path and asks `os.path.exists`; it checks neither repeats nor leftovers
+and makes no arrays.
 
     python benchmarks/read.py --images 700000
 """

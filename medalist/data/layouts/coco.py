@@ -166,7 +166,7 @@ def _append(rows: Rows, document: Record, name: str, split: int, finder: Finder,
     categories = _categories(document, name, rows)
     images: list[Record] = []
     for image in document.get("images", []):
-        if str(image.get("id")) in categories:
+        if "id" in image and str(image["id"]) in categories:
             images.append(image)
         else:
             rows.rejected.append(Rejected(f"{name}: image {image.get('id')}", "no annotation"))
@@ -193,7 +193,10 @@ def _categories(document: Record, name: str, rows: Rows) -> dict[str, tuple[str,
     labels = {key: (key,) for key in known}
     found: dict[str, tuple[str, ...]] = {}
     for annotation in document.get("annotations", []):
-        image, category = str(annotation.get("image_id")), str(annotation.get("category_id"))
+        if "image_id" not in annotation or "category_id" not in annotation:
+            rows.rejected.append(Rejected(f"{name}: annotation {annotation.get('id')}", "no image_id or category_id"))
+            continue
+        image, category = str(annotation["image_id"]), str(annotation["category_id"])
         if known and category not in known:
             rows.rejected.append(Rejected(f"{name}: image {image}", f"its category is not listed: {category}"))
         elif image not in found:
