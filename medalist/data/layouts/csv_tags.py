@@ -63,9 +63,13 @@ def infer_delimiter(cells: Collection[str], known: Collection[str]) -> str:
 
 
 def _recombine(cells: Collection[str], mark: str) -> bool:
-    """Whether cutting at `mark` leaves fewer different parts than there are different cells: names do not, tags do."""
-    parts = {part for cell in cells for part in split_tags(cell, mark)}
-    return any(mark in cell for cell in cells) and len(parts) < len({cell for cell in cells if cell})
+    """Whether `mark` cuts cells into parts that recur in other combinations: tags do, names of two words hardly.
+
+    They do where there are fewer parts than cells, or where a part stands in two different cells on average.
+    """
+    whole = {cell for cell in cells if cell}
+    parts = [part for cell in whole for part in split_tags(cell, mark)]
+    return len(parts) > len(whole) and (len(set(parts)) < len(whole) or len(parts) >= 2 * len(set(parts)))
 
 
 def _read(tree: Tree, found: LabelFile, options: Options) -> Rows:
