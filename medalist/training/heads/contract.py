@@ -1,0 +1,109 @@
+"""What every head keeps to: the registry, the shape of labels, the link from scores to probabilities.
+
+A head is a function `(x_ND, y, *, num_classes, seed, ...) -> State` on standardised features, registered with
+
+    predict  `(state, x_ND) -> prob_NC`
+    tasks    the tasks it can learn: `binary`, `multiclass`, `tags`
+    problem  for linear heads: a `Problem`, which fits many sets of rows with many penalties at a small price
+
+Labels y are class indices int32 (N,), or for tags booleans (N, C), dense or CSR. Axes: N images, D features, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from medalist.fitted import State
+from medalist.registry import Registry
+
+heads: Registry[Callable[..., State]] = Registry("head")
+
+EVERY_TASK = ("binary", "multiclass", "tags")
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """What a linear head learnt: logits are `temperature * (x_ND @ weight_DC + bias_C) + offset_C`."""
+
+    weight_DC: np.ndarray
+    bias_C: np.ndarray
+    offset_C: np.ndarray
+
+
+class Problem(Protocol):
+    """A linear head on all rows, from which it is fitted on any of them.
+
+    Penalties count in units of the mean squared norm of a row (`row_scale`), so that one grid serves every number of
+    features. Fits are deterministic, whatever runs beside them.
+    """
+
+    penalties: tuple[float, ...]
+    temperatures: tuple[float, ...]
+
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None: ...
+
+    def path(self, rows: np.ndarray, penalties: Sequence[float]) -> Iterator[LinearFit]:
+        """Fit on `rows` with each penalty, given strongest first."""
+        ...
+
+
+def row_scale(x_ND: np.ndarray) -> float:
+    """Mean squared norm of a row."""
+    return float(np.einsum("nd,nd->", x_ND, x_ND, dtype=np.float64)) / len(x_ND)
+
+
+def is_tags(y: Any) -> bool:
+    """Label sets (N, C) rather than one class index an image (N,)."""
+    return len(y.shape) == 2
+
+
+def targets(y: Any, num_classes: int) -> np.ndarray:
+    """Labels -> float32 (N, C) of 0 and 1."""
+    if not is_tags(y):
+        return np.asarray(np.asarray(y)[:, None] == np.arange(num_classes), np.float32)
+    return np.asarray(y if isinstance(y, np.ndarray) else y.toarray(), dtype=np.float32)
+
+
+def link(logit_NC: np.ndarray, tags: bool) -> np.ndarray:
+    """Logits -> probabilities: a sigmoid a tag, a softmax over classes."""
+    if tags:
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logit_NC))
+    prob_NC: np.ndarray = np.exp(logit_NC - logit_NC.max(axis=1, keepdims=True))
+    prob_NC /= prob_NC.sum(axis=1, keepdims=True)
+    return prob_NC
+
+
+def log_loss(logit_NC: np.ndarray, y: Any) -> float:
+    """Sum over rows of the log-loss of logits: of the true class, or the mean over tags."""
+    if is_tags(y):
+        target_NC = targets(y, logit_NC.shape[1])
+        return float((np.logaddexp(0, logit_NC) - target_NC * logit_NC).mean(axis=1, dtype=np.float64).sum())
+    top_N = logit_NC.max(axis=1)
+    log_sum_N = top_N + np.log(np.exp(logit_NC - top_N[:, None]).sum(axis=1))
+    return float((log_sum_N - logit_NC[np.arange(len(y)), y]).sum(dtype=np.float64))
+
+
+def predict_linear(state: State, x_ND: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (N, C) of a linear head."""
+    return link(x_ND @ state["weight_DC"] + state["bias_C"], bool(state["tags"]))
+
+
+def linear_state(fit: LinearFit, temperature: float, y: Any) -> State:
+    """A linear fit with its temperature taken in."""
+    return {
+        "weight_DC": (temperature * fit.weight_DC).astype(np.float32),
+        "bias_C": (temperature * fit.bias_C + fit.offset_C).astype(np.float32),
+        "tags": np.array(is_tags(y), np.uint8),
+    }
+
+
+def fit_linear(
+    problem: type[Problem], x_ND: np.ndarray, y: Any, num_classes: int, penalty: float, temperature: float
+) -> State:
+    """Fit a linear head on all rows with one penalty and one temperature."""
+    (fit,) = problem(x_ND, y, num_classes).path(np.arange(len(x_ND)), (penalty,))
+    return linear_state(fit, temperature, y)

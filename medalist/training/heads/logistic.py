@@ -1,0 +1,173 @@
+"""Logistic regression with an L2 penalty: binary, multinomial, or one-vs-rest for tags; a warm-started path.
+
+Minimises sum of log-losses + penalty s / 2 |W|^2, with s the mean squared norm of a row; the intercept is free.
+scikit-learn's C is 1 / (penalty s). Axes: N images, D features, E = D + 1 with the intercept last, C classes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from medalist.fitted import State
+from medalist.training.heads.contract import (
+    EVERY_TASK,
+    LinearFit,
+    fit_linear,
+    heads,
+    is_tags,
+    link,
+    predict_linear,
+    row_scale,
+    targets,
+)
+
+MEMORY = 10
+MAX_ITERATIONS = 300
+MAX_TRIALS = 20
+TOLERANCE = 3e-7  # of the Newton decrement a row: about how far the mean loss may lie above its minimum
+EMPTY_CLASS = 1e-3  # images that a class without training rows counts for
+
+Memory = deque[tuple[np.ndarray, np.ndarray, float]]
+
+
+class LogisticProblem:
+    """All rows and their targets; see `contract.Problem`."""
+
+    penalties = tuple(float(10.0 ** (1 - 0.5 * step)) for step in range(13))
+    temperatures: tuple[float, ...] = (1.0,)
+
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
+        self.binary = not is_tags(y) and num_classes == 2
+        self.sigmoid = is_tags(y) or self.binary
+        self.x_ND = x_ND
+        self.target_NC = targets(y, num_classes)[:, 1 if self.binary else 0 :]
+        self.unit = row_scale(x_ND)
+        self.variance_E = np.append(np.einsum("nd,nd->d", x_ND, x_ND) / len(x_ND), np.float32(1.0))
+
+    def path(self, rows: np.ndarray, penalties: Sequence[float]) -> Iterator[LinearFit]:
+        """Fit on `rows`, each penalty's solver starting from the solution before."""
+        task = _Rows(self.x_ND[rows], self.target_NC[rows], self.variance_E, self.sigmoid)
+        weight_EC = task.start()
+        for penalty in penalties:
+            weight_EC = task.solve(weight_EC, penalty * self.unit)
+            # One sigmoid column w of a binary task is the two softmax columns -w/2, w/2.
+            both_EC = np.hstack([-0.5 * weight_EC, 0.5 * weight_EC]) if self.binary else weight_EC
+            yield LinearFit(both_EC[:-1], both_EC[-1], np.zeros(both_EC.shape[1], np.float32))
+
+
+class _Rows:
+    """The objective on one set of training rows, and its solver."""
+
+    def __init__(self, x_ND: np.ndarray, target_NC: np.ndarray, variance_E: np.ndarray, sigmoid: bool) -> None:
+        self.x_ND, self.target_NC, self.variance_E, self.sigmoid = x_ND, target_NC, variance_E, sigmoid
+
+    def start(self) -> np.ndarray:
+        """The optimum of an infinite penalty: no weights, the intercept at the class prior."""
+        count_C = self.target_NC.sum(axis=0, dtype=np.float64) + EMPTY_CLASS
+        rest_C = len(self.target_NC) - count_C + 2 * EMPTY_CLASS if self.sigmoid else 1.0
+        weight_EC = np.zeros((len(self.variance_E), len(count_C)), np.float32)
+        weight_EC[-1] = np.log(count_C / rest_C)
+        return weight_EC
+
+    def solve(self, weight_EC: np.ndarray, strength: float) -> np.ndarray:
+        """L-BFGS (Nocedal & Wright 2006, algorithm 7.5) with the Hessian's diagonal as its first guess.
+
+        Scores are linear in the step, so that a line search costs no matrix product: two products an iteration.
+        """
+        score_NC = self._scores(weight_EC)
+        prob_NC = link(score_NC, self.sigmoid)
+        inverse_EC = self._inverse_diagonal(prob_NC, strength)
+        gradient_EC = self._gradient(prob_NC, weight_EC, strength)
+        memory: Memory = deque(maxlen=MEMORY)
+        for _ in range(MAX_ITERATIONS):
+            direction_EC = _downhill(gradient_EC, memory, inverse_EC)
+            slope = float(np.vdot(gradient_EC, direction_EC))
+            if -slope <= TOLERANCE * len(score_NC):
+                break
+            along_NC = self._scores(direction_EC)
+            step, prob_NC = self._search(score_NC, along_NC, weight_EC, direction_EC, slope, strength)
+            change_EC = step * direction_EC
+            weight_EC, score_NC = weight_EC + change_EC, score_NC + step * along_NC
+            bend_EC = -gradient_EC
+            gradient_EC = self._gradient(prob_NC, weight_EC, strength)
+            bend_EC += gradient_EC
+            curvature = float(np.vdot(change_EC, bend_EC))
+            if curvature > 0:
+                memory.append((change_EC, bend_EC, curvature))
+        return weight_EC
+
+    def _scores(self, weight_EC: np.ndarray) -> np.ndarray:
+        score_NC: np.ndarray = self.x_ND @ weight_EC[:-1]
+        score_NC += weight_EC[-1]
+        return score_NC
+
+    def _gradient(self, prob_NC: np.ndarray, weight_EC: np.ndarray, strength: float) -> np.ndarray:
+        """X^T (P - Y) + strength W; the intercept's row is free of the penalty."""
+        error_NC = prob_NC - self.target_NC
+        gradient_EC = np.float32(strength) * weight_EC
+        gradient_EC[:-1] += self.x_ND.T @ error_NC
+        gradient_EC[-1] = error_NC.sum(axis=0)
+        return gradient_EC
+
+    def _inverse_diagonal(self, prob_NC: np.ndarray, strength: float) -> np.ndarray:
+        """1 / diagonal of the Hessian along principal axes: curvature p (1 - p) x variance + strength."""
+        curvature_C = (prob_NC * (1 - prob_NC)).sum(axis=0)
+        hessian_EC = self.variance_E[:, None] * np.maximum(curvature_C, EMPTY_CLASS)
+        hessian_EC[:-1] += np.float32(strength)
+        return np.asarray(1 / hessian_EC)
+
+    def _search(
+        self,
+        score_NC: np.ndarray,
+        along_NC: np.ndarray,
+        weight_EC: np.ndarray,
+        direction_EC: np.ndarray,
+        slope: float,
+        strength: float,
+    ) -> tuple[float, np.ndarray]:
+        """A step whose slope is at most half of the first one's, and the probabilities there.
+
+        The objective is convex along the line: a rising slope brackets the minimum from above, a falling from below.
+        """
+        pull = strength * float(np.vdot(weight_EC[:-1], direction_EC[:-1]))
+        stretch = strength * float(np.vdot(direction_EC[:-1], direction_EC[:-1]))
+        low, high, step = 0.0, np.inf, 1.0
+        for _ in range(MAX_TRIALS):
+            prob_NC = link(score_NC + np.float32(step) * along_NC, self.sigmoid)
+            there = float(np.vdot(prob_NC - self.target_NC, along_NC)) + pull + step * stretch
+            if abs(there) <= 0.5 * abs(slope):
+                break
+            low, high = (step, high) if there < 0 else (low, step)
+            step = 2 * step if high == np.inf else 0.5 * (low + high)
+        return step, prob_NC
+
+
+def _downhill(gradient_EC: np.ndarray, memory: Memory, inverse_EC: np.ndarray) -> np.ndarray:
+    """-H^-1 gradient by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
+    out_EC = -gradient_EC
+    shares = []
+    for change_EC, bend_EC, curvature in reversed(memory):
+        shares.append(float(np.vdot(change_EC, out_EC)) / curvature)
+        out_EC -= np.float32(shares[-1]) * bend_EC
+    out_EC *= inverse_EC
+    for (change_EC, bend_EC, curvature), share in zip(memory, reversed(shares), strict=True):
+        out_EC += np.float32(share - float(np.vdot(bend_EC, out_EC)) / curvature) * change_EC
+    return out_EC
+
+
+@heads(predict=predict_linear, tasks=EVERY_TASK, problem=LogisticProblem)
+def logistic(x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penalty: float = 0.01) -> State:
+    """Fit on all rows.
+
+    Args:
+        x_ND: float32 (N, D), standardised; fastest along principal axes (`training.reduce.rotate`).
+        y: class indices (N,), or tags (N, C).
+        num_classes: C.
+        seed: unused; the problem is convex.
+        penalty: in units of the mean squared norm of a row; `crossval` chooses it where a recipe does not.
+    """
+    return fit_linear(LogisticProblem, x_ND, y, num_classes, penalty, 1.0)

@@ -1,0 +1,85 @@
+"""Ridge regression on 0/1 targets, its scores turned into probabilities: fast, many targets, strong at few rows.
+
+Minimises |X W + b - Y|^2 + penalty s |W|^2, with s the mean squared norm of a row; the intercept is free. One Gram
+matrix of all rows serves every fold (the held-out rows' share is taken off), one Cholesky factor every target.
+Axes: N images, D features, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from medalist.fitted import State
+from medalist.training.heads.contract import (
+    EVERY_TASK,
+    LinearFit,
+    fit_linear,
+    heads,
+    is_tags,
+    predict_linear,
+    row_scale,
+    targets,
+)
+
+
+class RidgeProblem:
+    """All rows' Gram matrix and moments; see `contract.Problem`."""
+
+    penalties = tuple(float(10.0 ** (2 - 0.25 * step)) for step in range(17))
+    temperatures = tuple(float(1.3**step) for step in range(16))
+
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
+        self.x_ND, self.tags = x_ND, is_tags(y)
+        self.target_NC = targets(y, num_classes)
+        self.unit = row_scale(x_ND)
+        self.gram_DD, self.moment_DC = _moments(x_ND, self.target_NC)
+
+    def path(self, rows: np.ndarray, penalties: Sequence[float]) -> Iterator[LinearFit]:
+        """Exact solutions on `rows`, one Cholesky factorisation a penalty."""
+        from scipy.linalg import cho_factor, cho_solve
+
+        left_out = np.setdiff1d(np.arange(len(self.x_ND)), rows)
+        gram_DD, moment_DC = _moments(self.x_ND[left_out], self.target_NC[left_out])
+        mean_D = self.x_ND[rows].mean(axis=0, dtype=np.float64)
+        share_C = self.target_NC[rows].mean(axis=0, dtype=np.float64)
+        # Centred on the rows: sum (x - m)(x - m)^T = X^T X - n m m^T, and the same for X^T Y.
+        gram_DD = self.gram_DD - gram_DD - len(rows) * np.outer(mean_D, mean_D)
+        moment_DC = self.moment_DC - moment_DC - len(rows) * np.outer(mean_D, share_C)
+        offset_C = self._offset(share_C, len(rows))
+        for penalty in penalties:
+            factor = cho_factor(gram_DD + penalty * self.unit * np.eye(len(mean_D)), overwrite_a=True)
+            weight_DC = cho_solve(factor, moment_DC)
+            yield LinearFit(weight_DC.astype(np.float32), (-mean_D @ weight_DC).astype(np.float32), offset_C)
+
+    def _offset(self, share_C: np.ndarray, num_rows: int) -> np.ndarray:
+        """What an image with average scores is taken for: a tag's log-odds; of classes the scores speak alone."""
+        if not self.tags:
+            return np.zeros(len(share_C), np.float32)
+        share_C = (share_C * num_rows + 0.5) / (num_rows + 1)
+        return np.log(share_C / (1 - share_C)).astype(np.float32)
+
+
+def _moments(x_ND: np.ndarray, target_NC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """X^T X and X^T Y in float64."""
+    x_ND = x_ND.astype(np.float64)
+    return x_ND.T @ x_ND, x_ND.T @ target_NC.astype(np.float64)
+
+
+@heads(predict=predict_linear, tasks=EVERY_TASK, problem=RidgeProblem)
+def ridge(
+    x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penalty: float = 1.0, temperature: float = 10.0
+) -> State:
+    """Fit on all rows.
+
+    Args:
+        x_ND: float32 (N, D), standardised.
+        y: class indices (N,), or tags (N, C).
+        num_classes: C.
+        seed: unused; the solution is exact.
+        penalty: in units of the mean squared norm of a row; `crossval` chooses it where a recipe does not.
+        temperature: what a score, less its mean, counts in the logit; for tags on top of their log-odds.
+    """
+    return fit_linear(RidgeProblem, x_ND, y, num_classes, penalty, temperature)
