@@ -1,8 +1,8 @@
 """Bytes on disk that survive a kill: atomic writes, hashes, and content-addressed shards of rows.
 
-Nothing here is unpickled; an array is a `.npy`, its description a JSON sidecar. A shard's name is the hash of its sidecar's
-keys and checksum, so that the name vouches for the sidecar and the sidecar for the array: same rows, same bytes, same
-name, and several processes that write the same shard write the same files. Axes: N rows, D columns.
+Nothing here is unpickled; an array is a `.npy`, its description a JSON sidecar. A shard's name is the hash of its keys
+and its array's checksum, so that the name vouches for the sidecar and the sidecar for the array: same rows, same bytes,
+same name, and several processes that write the same shard write the same files. Axes: N rows, D columns.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def hash_bytes(data: bytes | memoryview) -> str:
 
 
 def hash_json(value: Any) -> str:
-    """SHA-256 of the canonical JSON of `value` (sorted keys, UTF-8): the hash of class lists, folds, spaces, recipes."""
+    """SHA-256 of the canonical JSON of `value` (sorted keys, UTF-8): of class lists, folds, spaces, recipes."""
     return hash_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 

@@ -1,6 +1,6 @@
 """Pretrained networks: a name -> a Backbone, which knows its weights, preprocessing and licence, and builds on demand.
 
-Nothing here imports torch until a network is built, except that timm (and so torch) is asked about hub names it has not met.
+Nothing here imports torch until a network is built; only a hub name that was never used before is asked of timm.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def open_backbone(name: str, *, cards: Path | None = None) -> Backbone:
         known = [*here, EMBEDDED, *hub.names()]
         places = f"cards here: {', '.join(here) or 'none; give their folder with --cards or MEDALIST_CARDS'}"
         raise BackboneError(
-            f"unknown backbone {name!r}{near(name, known)}; expected a card, {EMBEDDED!r} or a pretrained timm name ({places});"
-            " `medalist backbones` lists recommended ones"
+            f"unknown backbone {name!r}{near(name, known)}; expected a card, {EMBEDDED!r} or a pretrained timm name"
+            f" ({places}); `medalist backbones` lists recommended ones"
         )
     return hub.open_hub(name)
 

@@ -1,4 +1,4 @@
-"""The Backbone: a description of pretrained weights (hash, preprocessing, licence) that builds its network on demand."""
+"""The Backbone: what is known of pretrained weights (hash, preprocessing, licence); it builds its network on demand."""
 
 from __future__ import annotations
 
@@ -149,8 +149,14 @@ def build_timm(
         )
     except (RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise BackboneError(f"{name}: the weights do not fit timm's {model!r} with {kwargs}: {error}") from error
-    network.reset_classifier(0)
-    got = int(getattr(network, "head_hidden_size", network.num_features))
+    got = cut_classifier(network)
     if got != num_features:
         raise BackboneError(f"{name}: {model!r} gives {got} features, its description says {num_features}; correct it")
     return network.eval().requires_grad_(False)
+
+
+def cut_classifier(network: Any) -> int:
+    """Leave a timm network with its pooled features as output; their length."""
+    network.reset_classifier(0)
+    # Some networks have a layer between pooling and classifier; timm tells its width since 1.0.
+    return int(getattr(network, "head_hidden_size", network.num_features))

@@ -1,4 +1,4 @@
-"""Cards: a JSON beside a safetensors file, with all that loading the backbone needs -> a Backbone. See docs/CARDS.md."""
+"""Cards: a JSON beside a safetensors file, with all that loading needs -> a Backbone. See docs/CARDS.md."""
 
 from __future__ import annotations
 

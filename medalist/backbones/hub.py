@@ -1,7 +1,7 @@
 """timm names on the Hugging Face hub -> a Backbone whose revision and hash are recorded at the first use.
 
-What was learnt about a name stays beside the weights as a small JSON record, so that the next use needs neither the network nor
-torch, and loads the very same bytes.
+What was learnt about a name stays beside the weights as a small JSON record: the next use needs neither the network
+nor torch, and loads the very same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medalist.backbones.backbone import Backbone, build_timm
+from medalist.backbones.backbone import Backbone, build_timm, cut_classifier
 from medalist.errors import BackboneError
 from medalist.store import hash_bytes, write_atomic
 
@@ -58,7 +58,7 @@ def open_hub(name: str) -> Backbone:
     """
     import timm
 
-    cfg = timm.get_pretrained_cfg(name)
+    cfg: Any = timm.get_pretrained_cfg(name)
     full = f"{cfg.architecture}.{cfg.tag}" if cfg.tag else str(cfg.architecture)
     if not cfg.hf_hub_id:
         raise BackboneError(
@@ -116,7 +116,7 @@ def _backbone(record: dict[str, Any]) -> Backbone:
 
 
 def _records() -> Path:
-    """Beside the hub's cache: who moves one moves both. Read at call time, so that it needs no import of the hub's client."""
+    """Beside the hub's cache: who moves one moves both."""
     home = Path(
         os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
     )
@@ -160,10 +160,10 @@ def _fetched(name: str, repository: str) -> Path:
 
 
 def _unreachable(name: str, repository: str, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {str(error)[:120]}"
     return (
-        f"the model hub cannot be reached for {name!r} ({type(error).__name__}: {str(error)[:120]}). Offline, use 'embedded', a card"
-        f" (docs/CARDS.md; --cards DIR), or fetch it where there is a network with `hf download {repository}` and copy"
-        " the folder that HF_HOME names"
+        f"the model hub cannot be reached for {name!r} ({reason}). Offline, use 'embedded' or a card (docs/CARDS.md;"
+        f" --cards DIR), or run `hf download {repository}` where there is a network and copy the folder that HF_HOME names"
     )
 
 
@@ -188,5 +188,4 @@ def _measure(name: str) -> tuple[int, int]:
     with torch.device("meta"):
         network = timm.create_model(name, pretrained=False)
     num_params = sum(parameter.numel() for parameter in network.parameters())
-    network.reset_classifier(0)
-    return num_params, int(getattr(network, "head_hidden_size", network.num_features))
+    return num_params, cut_classifier(network)

@@ -1,13 +1,15 @@
-"""How a forward pass runs: a Backbone and uint8 pixels in, float32 features out, the same bits for a row whatever its batch-mates.
+"""How a forward pass runs: a Backbone and uint8 pixels in, float32 features out.
 
-Every batch has one fixed shape (a short one is padded), the number of threads is fixed, BatchNorm is in eval mode. What the bits
-depend on is a runtime's key, which is told without loading torch. Axes: B batch, H W pixels, C = 3 channels, D features.
+A row's bits depend on nothing but its own pixels, never on its batch-mates or its place among them:
+every batch has one fixed shape (a short one is padded), the number of threads is fixed, BatchNorm is in eval mode. What
+the bits depend on is a runtime's key, told without loading torch. Axes: B batch, H W pixels, C channels, D features.
 """
 
 from __future__ import annotations
 
 import copy
 import ctypes
+import itertools
 import os
 import platform
 import warnings
@@ -160,7 +162,7 @@ def _open_torch(backbone: Backbone, batch: int, threads: int, *, bf16: bool) -> 
     network = backbone.build()
     if bf16:
         network = fold_batchnorm(network, backbone.preprocessing["height"], backbone.preprocessing["width"])
-    network = network.to(dtype=dtype, memory_format=torch.channels_last)
+    network = network.to(dtype).to(memory_format=torch.channels_last)
     normalise = _normaliser(backbone, "cpu")
 
     def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
@@ -185,7 +187,7 @@ def _open_cuda(backbone: Backbone, batch: int, threads: int) -> Forward:
 
     if not torch.cuda.is_available():
         raise BackboneError("runtime cuda: torch sees no GPU here; use runtime=auto")
-    network = backbone.build().to("cuda", memory_format=torch.channels_last)
+    network = backbone.build().to("cuda").to(memory_format=torch.channels_last)
     normalise = _normaliser(backbone, "cuda")
 
     def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
@@ -263,7 +265,7 @@ def _normaliser(backbone: Backbone, device: str) -> Callable[[np.ndarray], Tenso
 
 
 def fold_batchnorm(network: nn.Module, height: int, width: int) -> nn.Module:
-    """The same function with each BatchNorm folded into the convolution before it, or `network` where that cannot be done.
+    """The same function with each BatchNorm folded into the convolution before it; `network` itself where that fails.
 
     Whether a BatchNorm follows a convolution is told by the order of their parent's children; a network that runs
     them in another order is found out on noise, and left as it is.
@@ -273,30 +275,25 @@ def fold_batchnorm(network: nn.Module, height: int, width: int) -> nn.Module:
         height, width: of its input, in pixels.
     """
     import torch
-    from timm.layers import BatchNormAct2d
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     folded = copy.deepcopy(network)
     for parent in list(folded.modules()):
-        before: tuple[str, nn.Module] | None = None
-        for name, child in list(parent.named_children()):
-            if isinstance(child, torch.nn.BatchNorm2d) and before is not None and _matches(before[1], child):
-                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
-                act = (
-                    torch.nn.Sequential(child.drop, child.act)
-                    if isinstance(child, BatchNormAct2d)
-                    else torch.nn.Identity()
-                )
-                setattr(parent, name, act)
-            before = (name, child) if isinstance(child, torch.nn.Conv2d) else None
+        for (before, convolution), (name, norm) in itertools.pairwise(list(parent.named_children())):
+            _fold_pair(parent, before, convolution, name, norm)
     noise = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         want, got = network(noise), folded(noise)
     return folded if torch.allclose(got, want, rtol=1e-3, atol=1e-3 * float(want.abs().max())) else network
 
 
-def _matches(convolution: nn.Module, batchnorm: nn.Module) -> bool:
-    return bool(
-        getattr(convolution, "out_channels", None) == getattr(batchnorm, "num_features", -1)
-        and getattr(batchnorm, "track_running_stats", False)
-    )
+def _fold_pair(parent: nn.Module, before: str, convolution: nn.Module, name: str, norm: nn.Module) -> None:
+    """Fold `norm` into `convolution` if they are such a pair; timm's norms bring their activation, which stays."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    if not (isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
+        return
+    if convolution.out_channels == norm.num_features and norm.running_mean is not None:
+        setattr(parent, before, fuse_conv_bn_eval(convolution, norm))
+        kept = [layer for part in ("drop", "act") if isinstance(layer := getattr(norm, part, None), nn.Module)]
+        setattr(parent, name, nn.Sequential(*kept))

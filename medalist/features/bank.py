@@ -1,7 +1,7 @@
 """The feature bank: features of images by the hash of their bytes -> shards on disk, a folder for each space.
 
-A space is all that a row's bits depend on beside the image: weights, preprocessing, view, runtime, decoder. Rows are kept as
-float16 unless that loses them. Axes: N images, D features.
+A space is all that a row's bits depend on beside the image: weights, preprocessing, view, runtime, decoder. Rows are
+kept as float16 unless that loses them. Axes: N images, D features.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Images through backbones, once: paths in, rows in the feature bank out; each file is read and decoded a single time.
 
-The plan is fixed before the first image: the table's order is cut into cells of `shard_rows`, a cell becomes one shard a space,
-and a batch never spans two cells. Axes: B batch, H W pixels, C channels, D features.
+The plan is fixed before the first image: the table's order is cut into cells of `shard_rows`, a cell becomes one shard a
+space, and a batch never spans two cells. Axes: B batch, H W pixels, C channels, D features.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -73,17 +74,20 @@ def embed(
     columns = [column for column, absent in lacking if unknown or absent]
     absent = set().union(*(absent for _, absent in lacking))
     todo = [i for i, fact in enumerate(facts) if fact is None or (fact.ok and fact.hash in absent)]
-    sink(Event("embed", 0, len(todo), 0.0, {"known": len(paths) - len(todo), "damaged": [str(p) for p in bank.damaged]}))
+    sink(
+        Event("embed", 0, len(todo), 0.0, {"known": len(paths) - len(todo), "damaged": [str(p) for p in bank.damaged]})
+    )
     preparations = list(dict.fromkeys(column.preparation for column in columns))
     stream = ingest(root, [paths[i] for i in todo], preparations=preparations, cache=cache)
-    arrived = track(ahead(zip(todo, stream, strict=True), 2 * batch), "embed", len(todo), sink)
-    for _, cell in groupby(arrived, key=lambda pair: pair[0] // shard_rows):
-        for i, one in cell:
-            facts[i] = one.facts
+    with closing(ahead(stream, 2 * batch)) as arriving:
+        arrived = zip(todo, track(arriving, "embed", len(todo), sink), strict=True)
+        for _, cell in groupby(arrived, key=lambda pair: pair[0] // shard_rows):
+            for i, one in cell:
+                facts[i] = one.facts
+                for column in columns:
+                    column.add(one, preparations)
             for column in columns:
-                column.add(one, preparations)
-        for column in columns:
-            column.finish_cell()
+                column.finish_cell()
     return [fact for fact in facts if fact is not None], [space for column, _ in lacking for space in column.spaces]
 
 
@@ -137,7 +141,7 @@ class _Column:
         self._done.clear()
 
     def _admit(self) -> None:
-        """Of the images that arrived, let in those whose rows the bank and this cell lack: a renamed file costs nothing."""
+        """Let in those that arrived and whose rows the bank and this cell lack: a renamed file costs nothing."""
         absent = self.missing(list(self._arrived)) - set(self._done)
         self._waiting |= {key: pixels for key, pixels in self._arrived.items() if key in absent}
         self._arrived.clear()
@@ -167,8 +171,8 @@ def space_of(backbone: Backbone, view: str, *, runtime: str = AUTO, batch: int =
     return Space(key, backbone.num_features)
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
-    """`items`, drawn by a thread up to `depth` in advance: the decoders' answers are fetched while a forward pass runs."""
+def ahead(items: Generator[T], depth: int) -> Generator[T]:
+    """`items`, drawn by a thread up to `depth` in advance: decoders go on while a forward pass runs."""
     waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
     closed = threading.Event()
 
@@ -190,8 +194,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
         except BaseException as error:
             end = error
         finally:
-            if hasattr(items, "close"):
-                items.close()
+            items.close()
             put((False, end))
 
     thread = threading.Thread(target=draw, name="medalist-ahead", daemon=True)
