@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 # The search looks at this many of the largest probabilities, and is exact on any set with no more: 35,000 images x
-# 7,000 tags are searched down to where an image has 479 tags on average.
-MAX_EVENTS = 2**24
+# 7,000 tags are searched down to where an image has 239 tags on average.
+MAX_EVENTS = 2**23
 
 
 def cut(prob_NC: np.ndarray, threshold: float, at_least: int) -> np.ndarray:
@@ -20,8 +20,11 @@ def cut(prob_NC: np.ndarray, threshold: float, at_least: int) -> np.ndarray:
     # float64 on purpose: the threshold lies between two neighbouring float32 values and must not round onto one.
     set_NC = np.asarray(prob_NC >= np.float64(threshold))
     short_N = np.flatnonzero(np.count_nonzero(set_NC, axis=1) < at_least)
-    best = np.argsort(-prob_NC[short_N], axis=1, kind="stable")[:, :at_least]
-    set_NC[short_N[:, None], best] = True
+    rest_NC = prob_NC[short_N]
+    for _ in range(min(at_least, prob_NC.shape[1])):
+        best_N = rest_NC.argmax(axis=1)
+        set_NC[short_N, best_N] = True
+        rest_NC[np.arange(len(rest_NC)), best_N] = -np.inf
     return set_NC
 
 

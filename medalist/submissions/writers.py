@@ -53,7 +53,8 @@ def write(table: ImageTable, test_ids: Sequence[str], answers: np.ndarray, prob_
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator=newline)
     writer.writerow(sample.columns)
     writer.writerows([id, *row_of.get(id, cells[-1])] for id in sample.ids)
-    _put(path, buffer.getvalue().encode(), lambda file: check(file, sample, table.classes, exclusive=_exclusive(table)))
+    exclusive = table.task != "tags"
+    _put(path, buffer.getvalue().encode(), lambda file: check(file, sample, table.classes, exclusive=exclusive))
 
 
 def _asked(table: ImageTable, answers: np.ndarray) -> SampleSubmission | None:
@@ -89,10 +90,6 @@ def default_sample(table: ImageTable, test_ids: Sequence[str], answers: np.ndarr
     if table.task == "binary":
         return SampleSubmission(Path(), ids, ("id", "label"), "probability", positive=table.classes[1])
     return SampleSubmission(Path(), ids, ("id", *table.classes), "wide")
-
-
-def _exclusive(table: ImageTable) -> bool:
-    return table.task != "tags"
 
 
 def _of_prior(table: ImageTable, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
