@@ -1,13 +1,11 @@
-"""Ensembles: Predictions of several learners -> one.
+"""Ensembles: several learners' probabilities -> one; `contract` says what an ensembler keeps to.
 
-An ensembler is `(runs, y_true, metric, *, fold_N, seed) -> Predictions`, registered with `apply`:
-`(meta, prob_RMC) -> prob_MC` does to new images what its `meta` says was learnt on the training rows.
-One run in is the same run out.
+A new one is a file here, named in the import below.
 """
 
 from __future__ import annotations
 
 from medalist.ensembles import blend, mean
-from medalist.ensembles.contract import ensembles
+from medalist.ensembles.contract import combine, ensembles
 
-__all__ = ["blend", "ensembles", "mean"]
+__all__ = ["blend", "combine", "ensembles", "mean"]

@@ -10,58 +10,38 @@ Axes: R runs, N training images, M images to answer, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from medalist.crossfit import crossfit
-from medalist.ensembles.contract import check, combine, ensembles
-from medalist.predictions import Predictions
+from medalist.ensembles.contract import State, ensembles
 
 FLOOR = 1e-9  # no run rules a class out: below it, a probability counts as this much
-PULL = 10.0  # towards equal weights 1 / R, in units of log-loss summed over images: decides where few are mistaken
 
 
-def apply(meta: dict[str, Any], prob_RMC: np.ndarray) -> np.ndarray:
-    """Pool with `meta["weights"]`, float32 (M, C)."""
-    tags = bool(meta["tags"])
-    return _pool(np.asarray(meta["weights"]), _logits(prob_RMC, tags), tags).astype(np.float32)
+def apply(state: State, prob_MRC: np.ndarray) -> np.ndarray:
+    """Pool with the state's weights, float32 (M, C)."""
+    if prob_MRC.shape[1] == 1:
+        return prob_MRC[:, 0]
+    weight_R, tags = np.asarray(state["weights"]), bool(state["tags"])
+    return np.asarray(_pool(weight_R, _logits(prob_MRC, tags), tags), np.float32)
 
 
 @ensembles(apply=apply)
-def blend(runs: Sequence[Predictions], y_true: Any, metric: str, *, fold_N: np.ndarray, seed: int = 0) -> Predictions:
-    """Pool the runs with the weights of least log-loss; fold k's rows with weights learnt on the other folds.
+def blend(prob_NRC: np.ndarray, y: Any, *, pull: float = 10.0) -> State:
+    """Learn the weights with the least log-loss.
 
     Args:
-        runs: predictions of the same rows, classes and folds.
-        y_true: class indices (N,), or tags (N, C), dense or CSR.
-        metric: unused; see the top of the file.
-        fold_N: (N,) fold of each row.
-        seed: unused; the problem is convex.
-
-    Returns:
-        Honest out-of-fold rows; test rows pooled with `meta["weights"]`, learnt on all rows.
-
-    Raises:
-        MismatchError: the runs are of other rows, classes or folds.
+        prob_NRC: out-of-fold probabilities of R runs.
+        y: class indices (N,), or tags (N, C), dense or CSR.
+        pull: towards equal weights 1 / R, in units of log-loss summed over images; it decides where hardly any image
+            is mistaken (cats-dogs: log-loss 0.0204 with it, 0.0215 without).
     """
-    check(runs)
-    if len(runs) == 1:
-        return runs[0]
-    tags = len(y_true.shape) == 2
-    target_NC = _targets(y_true, runs[0].oof_NC.shape[1])
-    logit_NRC = _logits(np.stack([run.oof_NC for run in runs], axis=1), tags)
-
-    def fit(logit_NRC: np.ndarray, target_NC: np.ndarray) -> np.ndarray:
-        return _least_loss(logit_NRC.swapaxes(0, 1), target_NC, tags)
-
-    def pooled(weight_R: np.ndarray, logit_NRC: np.ndarray) -> np.ndarray:
-        return _pool(weight_R, logit_NRC.swapaxes(0, 1), tags).astype(np.float32)
-
-    oof_NC, weight_R = crossfit(fit, pooled, logit_NRC, target_NC, fold_N)
-    meta = {"weights": [round(float(weight), 6) for weight in weight_R], "tags": tags}
-    return combine("blend", runs, oof_NC, apply, meta)
+    tags = len(y.shape) == 2
+    if prob_NRC.shape[1] == 1:
+        return {"weights": [1.0], "tags": tags}
+    weight_R = _least_loss(_logits(prob_NRC, tags), _targets(y, prob_NRC.shape[2]), tags, pull)
+    return {"weights": [float(weight) for weight in weight_R], "tags": tags}
 
 
 def _targets(y: Any, num_classes: int) -> np.ndarray:
@@ -75,34 +55,31 @@ def _logits(prob: np.ndarray, tags: bool) -> np.ndarray:
     return np.asarray(np.log(prob / (1 - prob)) if tags else np.log(prob))
 
 
-def _pool(weight_R: np.ndarray, logit_RNC: np.ndarray, tags: bool) -> np.ndarray:
+def _pool(weight_R: np.ndarray, logit_NRC: np.ndarray, tags: bool) -> np.ndarray:
     """Probabilities float64 (N, C)."""
-    logit_NC = np.tensordot(weight_R, logit_RNC, axes=1)
+    logit_NC = np.einsum("r,nrc->nc", weight_R, logit_NRC)
     if tags:
-        sigmoid_NC: np.ndarray = 0.5 + 0.5 * np.tanh(0.5 * logit_NC)
-        return sigmoid_NC
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logit_NC))
     power_NC = np.exp(logit_NC - logit_NC.max(axis=1, keepdims=True))
-    softmax_NC: np.ndarray = power_NC / power_NC.sum(axis=1, keepdims=True)
-    return softmax_NC
+    return np.asarray(power_NC / power_NC.sum(axis=1, keepdims=True))
 
 
-def _least_loss(logit_RNC: np.ndarray, target_NC: np.ndarray, tags: bool) -> np.ndarray:
-    """Weights at or above 0 with the least log-loss plus PULL |w - 1 / R|^2.
+def _least_loss(logit_NRC: np.ndarray, target_NC: np.ndarray, tags: bool, pull: float) -> np.ndarray:
+    """Weights at or above 0 with the least log-loss plus pull |w - 1 / R|^2.
 
-    With P the pooled probabilities, the gradient is sum_nc logit_rnc (P - Y)_nc, for softmax and sigmoid alike.
+    With P the pooled probabilities, the gradient is sum_nc logit_nrc (P - Y)_nc, for softmax and sigmoid alike.
     """
     from scipy.optimize import minimize
 
-    equal = 1 / len(logit_RNC)
+    num_rows, num_runs, _ = logit_NRC.shape
+    equal_R = np.full(num_runs, 1 / num_runs)
 
     def cost(weight_R: np.ndarray) -> tuple[float, np.ndarray]:
-        prob_NC = _pool(weight_R, logit_RNC, tags)
+        prob_NC = _pool(weight_R, logit_NRC, tags)
         right_NC = np.where(target_NC > 0, prob_NC, 1 - prob_NC) if tags else prob_NC[target_NC > 0]
-        loss = -np.log(np.maximum(right_NC, 1e-300)).sum() + PULL * ((weight_R - equal) ** 2).sum()
-        slope_R = np.tensordot(logit_RNC, prob_NC - target_NC, axes=2) + 2 * PULL * (weight_R - equal)
-        return loss / len(target_NC), slope_R / len(target_NC)
+        loss = -np.log(np.maximum(right_NC, FLOOR)).sum() + pull * ((weight_R - equal_R) ** 2).sum()
+        slope_R = np.einsum("nrc,nc->r", logit_NRC, prob_NC - target_NC) + 2 * pull * (weight_R - equal_R)
+        return loss / num_rows, slope_R / num_rows
 
-    start_R = np.full(len(logit_RNC), equal)
-    best = minimize(cost, start_R, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start_R))
-    weight_R: np.ndarray = best.x
-    return weight_R
+    best = minimize(cost, equal_R, jac=True, method="L-BFGS-B", bounds=[(0, None)] * num_runs)
+    return np.asarray(best.x)

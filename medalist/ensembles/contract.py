@@ -1,6 +1,9 @@
-"""What every ensembler keeps to: the registry, and how R runs become one.
+"""What every ensembler keeps to: the registry, and several Predictions as one.
 
-Axes: R runs, N training images, M test images, C classes.
+An ensembler is `fit(prob_NRC, y) -> state`, a dict that JSON can hold, registered with `apply`: `(state, prob_MRC) ->
+prob_MC`. It never sees a fold: `combine`, or a longer chain, cross-fits it. One run in is the same run out.
+
+Axes: R runs, N training images, M images to answer, C classes.
 """
 
 from __future__ import annotations
@@ -10,45 +13,49 @@ from typing import Any
 
 import numpy as np
 
+from medalist.crossfit import crossfit
 from medalist.errors import MismatchError
 from medalist.predictions import Predictions
-from medalist.registry import Registry
+from medalist.registry import Bound, Registry
 
-Apply = Callable[[dict[str, Any], np.ndarray], np.ndarray]
-ensembles: Registry[Callable[..., Predictions]] = Registry("ensemble")
+State = dict[str, Any]
+ensembles: Registry[Callable[..., State]] = Registry("ensemble")
 
 
-def check(runs: Sequence[Predictions]) -> None:
-    """Refuse runs of other rows, classes or folds.
+def combine(ensemble: Bound[Any], runs: Sequence[Predictions], y_true: Any, *, fold_N: np.ndarray) -> Predictions:
+    """Several runs as one.
+
+    Args:
+        ensemble: a bound entry of `ensembles`.
+        runs: predictions of the same rows, classes and folds, as probabilities.
+        y_true: class indices (N,), or tags (N, C), dense or CSR.
+        fold_N: (N,) fold of each row.
+
+    Returns:
+        The only run as it came; else out-of-fold rows by a state fitted on the other folds, test rows (each run's
+        slices averaged) by the state fitted on all rows, which is the `meta`.
 
     Raises:
-        MismatchError: nothing to combine, or runs that do not fit each other.
+        MismatchError: no runs, or runs of other rows, classes or folds.
     """
     if not runs:
         raise MismatchError("an ensemble needs at least one run, got none")
-    for run in runs[1:]:
-        runs[0].check_same(run)
-
-
-def combine(
-    name: str, runs: Sequence[Predictions], oof_NC: np.ndarray, apply: Apply, meta: dict[str, Any]
-) -> Predictions:
-    """Predictions of an ensemble: its honest out-of-fold rows, and `apply` on test and in-sample rows.
-
-    Each run's test slices are averaged first, so that there is one test slice, as `predict` will make it.
-    """
-    test_RMC = np.stack([run.mean_over_folds().test_KMC[0] for run in runs])
-    fit_RNC = np.stack([run.fit_NC for run in runs])
     first = runs[0]
+    for run in runs[1:]:
+        first.check_same(run)
+    if len(runs) == 1:
+        return first
+    apply = ensemble.facts["apply"]
+    oof_NC, state = crossfit(ensemble, apply, np.stack([run.oof_NC for run in runs], axis=1), y_true, fold_N)
     return Predictions(
-        name=f"{name}({', '.join(run.name for run in runs)})",
+        name=f"{ensemble.text}: {', '.join(run.name for run in runs)}",
         ids=first.ids,
         test_ids=first.test_ids,
         oof_NC=oof_NC,
-        test_KMC=apply(meta, test_RMC)[None],
-        fit_NC=apply(meta, fit_RNC),
+        test_KMC=apply(state, np.stack([run.mean_over_folds().test_KMC[0] for run in runs], axis=1))[None],
+        fit_NC=apply(state, np.stack([run.fit_NC for run in runs], axis=1)),
         scale=first.scale,
         class_hash=first.class_hash,
         fold_hash=first.fold_hash,
-        meta=meta,
+        meta=state,
     )
