@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medalist.errors import DataError, near
@@ -34,6 +34,11 @@ class Csv:
     rows: tuple[Sequence[str], ...]
     lines: tuple[int, ...]
     faults: tuple[tuple[int, str], ...]
+
+    def without_header(self) -> Csv:
+        """The same file read as one that begins with a row; its columns are called `column1`, `column2`, ..."""
+        names = tuple(f"column{i + 1}" for i in range(len(self.header)))
+        return replace(self, header=names, rows=(self.header, *self.rows), lines=(1, *self.lines))
 
     def column(self, name: str, option: str) -> int:
         """Position of the column `name`, which the user gave as `data.<option>`.
@@ -90,6 +95,8 @@ def read_text(path: Path, name: str) -> str:
     Raises:
         DataError: it cannot be opened or is not UTF-8.
     """
+    if not path.is_file():  # a pipe would wait for ever
+        raise DataError(f"{name} cannot be read: {path} is not a file")
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -484,6 +484,44 @@ def test_coco_faults_are_listed(tmp_path: Path) -> None:
     assert "train.json: image None: no annotation" in told
 
 
+def test_json_in_each_folder(tmp_path: Path) -> None:
+    """As Roboflow exports it: names repeat over the folders and are relative to them."""
+    document = {"images": [{"id": 0, "file_name": "1.jpg"}], "annotations": [{"image_id": 0, "category_id": 3}]}
+    for split in ("train", "valid", "test"):
+        make(tmp_path, f"{split}/1.jpg")
+        (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(document))
+    table = read(tmp_path)
+    assert table.paths.tolist() == ["train/1.jpg", "valid/1.jpg", "test/1.jpg"]
+    assert table.ids.tolist() == ["0", "valid/0", "0"]
+
+
+def test_csv_in_each_folder_and_years(tmp_path: Path) -> None:
+    make(tmp_path, "train2019/1.jpg", "train2019/2.jpg", "val2019/1.jpg", "test2019/7.jpg")
+    (tmp_path / "train2019/labels.csv").write_text("id,label\n1,a\n2,b\n")
+    (tmp_path / "val2019/labels.csv").write_text("id,label\n1,a\n")
+    table = read(tmp_path)
+    assert table.paths.tolist() == ["train2019/1.jpg", "train2019/2.jpg", "val2019/1.jpg", "test2019/7.jpg"]
+    assert table.split.tolist() == [TRAIN, TRAIN, VALID, TEST]
+
+
+def test_csv_without_a_header(tmp_path: Path) -> None:
+    assert pairs(read(make(tmp_path, *TWO_FILES, train_csv="1.jpg,a\n2.jpg,b\n"))) == {"1.jpg": "a", "2.jpg": "b"}
+
+
+def test_a_csv_of_a_few_rows_or_a_broken_one_does_not_outdo_folders(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{c}/{c}{i}.jpg" for c in "ab" for i in range(20)), bad_csv="file,label\na1.jpg,blurred\n")
+    (tmp_path / "notes.csv").write_bytes(b"\xff\xfe")
+    assert read(tmp_path).layout == "class_folders"
+    assert pairs(read(tmp_path, options={"labels": "bad.csv"})) == {"a1.jpg": "blurred"}
+
+
+def test_sample_that_is_a_pipe(tmp_path: Path) -> None:
+    make(tmp_path, *TWO_CLASSES)
+    os.mkfifo(tmp_path / "answers.csv")
+    with pytest.raises(DataError, match="is not a file"):
+        read(tmp_path, options={"sample": "answers.csv"})
+
+
 def test_several_categories_an_image_are_tags(tmp_path: Path) -> None:
     document = {
         "images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}],

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from medalist.data.layouts.class_list import class_lists, class_order
 from medalist.data.layouts.contract import Options, Rows
@@ -19,6 +19,9 @@ from medalist.data.layouts.tree import Tree
 from medalist.data.sample import find_sample, parse_sample
 from medalist.data.table import TEST, TRAIN, VALID, ImageTable, Rejected, SampleSubmission
 from medalist.errors import DataError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 def assemble(tree: Tree, rows: Rows, options: Options, layout: str) -> ImageTable:
@@ -174,6 +177,8 @@ def _list_leftovers(tree: Tree, rows: Rows, test_paths: list[str]) -> None:
 
 def _encode(rows: Rows, classes: Sequence[str], num_test: int) -> np.ndarray | csr_array:
     """Labels as indices (N,), -1 for test rows; or for tags as a boolean CSR array (N, C), empty rows for test rows."""
+    from scipy.sparse import csr_array
+
     index = {name: i for i, name in enumerate(classes)}
     if not rows.tags:
         labels_N = np.array([index[label] for (label,) in rows.labels] + [-1] * num_test, dtype=np.int32)

@@ -47,6 +47,6 @@ def class_order(
 def sort_classes(names: Iterable[str]) -> list[str]:
     """Sorted as numbers where all names are whole numbers, else as text."""
     listed = list(names)
-    if all(name.isascii() and name.isdigit() for name in listed):
+    if all(name.isascii() and name.isdigit() and len(name) < 20 for name in listed):
         return sorted(listed, key=lambda name: (int(name), name))
     return sorted(listed)

@@ -10,7 +10,6 @@ import mmap
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os.path import basename, splitext
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -19,7 +18,7 @@ from medalist.data.layouts.class_list import sort_classes
 from medalist.data.layouts.contract import WRITTEN, Claim, DeclinedError, Options, Rows, layouts
 from medalist.data.layouts.csv_rows import weight
 from medalist.data.layouts.finder import Finder, locate
-from medalist.data.layouts.tree import Tree, split_of
+from medalist.data.layouts.tree import Tree, split_in
 from medalist.data.table import TEST, TRAIN, VALID, Rejected
 from medalist.errors import DataError
 
@@ -106,7 +105,7 @@ def _files(tree: Tree, options: Options) -> dict[int, str]:
     names = [name for name in tree.documents(".json") if _lists_images(tree.root / name)]
     files: dict[int, str] = {}
     for name in names:
-        split = TRAIN if name == options.labels else _json_split(name)
+        split = TRAIN if name == options.labels else split_in(name)
         if split == TRAIN and options.labels and name != options.labels:
             continue
         if split in files:
@@ -115,13 +114,6 @@ def _files(tree: Tree, options: Options) -> dict[int, str]:
     if options.labels and TRAIN not in files:
         raise DataError(f"data.labels={options.labels!r} is no JSON file with images below {tree.root}")
     return files
-
-
-def _json_split(name: str) -> int:
-    """`instances_val2017.json` -> VALID; a name without a split -> TRAIN."""
-    words = re.findall(r"[a-z]+", splitext(basename(name))[0].lower())
-    splits = [split for word in words if (split := split_of(word)) is not None]
-    return splits[0] if splits else TRAIN
 
 
 def _lists_images(path: Path) -> bool:
@@ -149,10 +141,10 @@ def _read(tree: Tree, files: dict[int, str], options: Options) -> Rows:
     rows = Rows()
     rows.groups = [] if options.group_column else None
     rows.weights = [] if options.weight_column else None
-    finder = Finder(tree, [path for split in (TRAIN, VALID, None) for path in tree.images[split]])
     names: dict[str, str] = {}
     for split in sorted(files.keys() - {TEST}):
         document = _load(tree, files[split])
+        finder = Finder(tree, tree.labelled(split, alone=VALID not in files))
         names |= {str(c.get("id")): str(c.get("name", c.get("id"))) for c in document.get("categories", [])}
         _append(rows, document, files[split], split, finder, options)
     _set_classes(rows, names)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from os.path import basename, splitext
+from os.path import basename
 
 from medalist.data.layouts.contract import DeclinedError, Options, Rows
 from medalist.data.layouts.finder import Finder, locate
-from medalist.data.layouts.tree import Tree, split_of
+from medalist.data.layouts.tree import Tree, split_in, split_of
 from medalist.data.sample import looks_like_sample
 from medalist.data.table import TRAIN, VALID, Rejected
 from medalist.data.textfiles import Csv
@@ -22,6 +22,7 @@ LABEL_COLUMNS = ("label", "labels", "class", "tags", "tag", "target", "category"
 LABEL_FILE = re.compile("train|label|annot|tags|class", re.IGNORECASE)
 PROBES = 200
 ENOUGH = 0.5
+FEW = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,18 @@ def label_file(tree: Tree, options: Options) -> LabelFile:
 def _find(tree: Tree, options: Options) -> LabelFile:
     fitting: list[LabelFile] = []
     reasons: list[str] = []
-    paths = _labelled_images(tree, TRAIN)
-    finder = Finder(tree, paths)
+    alone = not any(split_in(name) == VALID for name in tree.documents(*CSV_SUFFIXES))
+    finder = Finder(tree, tree.labelled(TRAIN, alone=alone))
     for name in _candidates(tree, options):
         try:
             fitting.append(_roles(tree.csv(name), finder, options))
         except DeclinedError as reason:
             reasons.append(str(reason))
-    named = [found for found in fitting if LABEL_FILE.search(basename(found.csv.name))]
-    best = named or fitting
+        except DataError as fault:  # a broken file that may have nothing to do with the labels
+            if options.labels:
+                raise
+            reasons.append(str(fault))
+    best = [found for found in fitting if LABEL_FILE.search(basename(found.csv.name))] or fitting
     if not best:
         raise DeclinedError("; ".join(reasons) or "there is no CSV file beside sample submissions")
     if len(best) > 1:
@@ -84,22 +88,7 @@ def _candidates(tree: Tree, options: Options) -> list[str]:
         if not options.labels.lower().endswith((*CSV_SUFFIXES, ".txt")):
             raise DeclinedError(f"{options.labels} is no CSV by its name")
         return [options.labels]
-    return [name for name in tree.documents(*CSV_SUFFIXES) if _csv_split(name) == TRAIN and not looks_like_sample(name)]
-
-
-def _csv_split(name: str) -> int:
-    """The split a CSV is named for: `valid.csv` and `val_labels.csv` VALID, `test.csv` TEST, all else TRAIN."""
-    stem = splitext(basename(name))[0]
-    split = split_of(re.split(r"[-_ ]", stem)[0])
-    return TRAIN if split is None else split
-
-
-def _labelled_images(tree: Tree, split: int) -> list[str]:
-    """Where images of a CSV for `split` may lie: never in a test folder."""
-    if split == VALID and tree.images[VALID]:
-        return tree.images[VALID]
-    lonely = not any(_csv_split(name) == VALID for name in tree.documents(*CSV_SUFFIXES))
-    return [*tree.images[TRAIN], *tree.images[None], *(tree.images[VALID] if lonely else ())]
+    return [name for name in tree.documents(*CSV_SUFFIXES) if split_in(name) == TRAIN and not looks_like_sample(name)]
 
 
 def _roles(csv: Csv, finder: Finder, options: Options) -> LabelFile:
@@ -111,9 +100,16 @@ def _roles(csv: Csv, finder: Finder, options: Options) -> LabelFile:
     shares = [_share([row[column] for row in csv.rows], finder) for column in range(len(csv.header))]
     by_id = csv.column(options.id_column, "id_column") if options.id_column else None
     file = by_id if by_id is not None and shares[by_id] >= ENOUGH else max(range(len(shares)), key=shares.__getitem__)
-    if shares[file] < ENOUGH and not (options.labels and shares[file] > 0):
+    chosen = options.labels is not None
+    if shares[file] < ENOUGH and not (chosen and shares[file] > 0):
         first = f", such as {csv.rows[0][file]!r}" if csv.rows else ""
         raise DeclinedError(f"no column of {csv.name} names images below the root{first}")
+    if len(csv.rows) < FEW * len(finder.paths) and not chosen:
+        raise DeclinedError(
+            f"{csv.name} has {len(csv.rows)} rows for {len(finder.paths)} images (data.labels={csv.name} uses it)"
+        )
+    if finder.find(csv.header[file]):
+        csv = csv.without_header()
     label = _label_column(csv, {file, file if by_id is None else by_id}, options)
     return LabelFile(csv, file, file if by_id is None else by_id, label, finder)
 
@@ -147,17 +143,21 @@ def read_rows(tree: Tree, found: LabelFile, options: Options) -> Rows:
     rows.weights = [] if options.weight_column else None
     header = found.csv.header
     rows.notes.append(f"{found.csv.name}: images by {header[found.file]!r}, labels from {header[found.label]!r}")
-    _append(rows, tree, found, options, TRAIN)
+    _append(rows, found, options, TRAIN)
     for name in tree.documents(*CSV_SUFFIXES):
-        if _csv_split(name) == VALID and set(header) <= set(tree.csv(name).header):
-            file, key, label = (tree.csv(name).header.index(header[i]) for i in (found.file, found.id, found.label))
-            valid = LabelFile(tree.csv(name), file, key, label, Finder(tree, _labelled_images(tree, VALID)))
+        if split_in(name) == VALID:
+            csv = tree.csv(name).without_header() if header[0] == "column1" else tree.csv(name)
+            if not set(header) <= set(csv.header):
+                rows.notes.append(f"{name} is not used: it lacks columns of {found.csv.name}")
+                continue
+            file, key, label = (csv.header.index(header[i]) for i in (found.file, found.id, found.label))
+            valid = LabelFile(csv, file, key, label, Finder(tree, tree.labelled(VALID, alone=False)))
             rows.notes.append(f"{name}: validation rows")
-            _append(rows, tree, valid, options, VALID)
+            _append(rows, valid, options, VALID)
     return rows
 
 
-def _append(rows: Rows, tree: Tree, source: LabelFile, options: Options, split: int) -> None:
+def _append(rows: Rows, source: LabelFile, options: Options, split: int) -> None:
     csv = source.csv
     paths, missing = locate(source.values(source.file), lambda i: f"{csv.name}:{csv.lines[i]}", source.finder)
     rows.rejected += [Rejected(f"{csv.name}:{line}", reason) for line, reason in csv.faults]

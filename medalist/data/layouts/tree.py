@@ -19,10 +19,10 @@ from medalist.errors import DataError
 
 T = TypeVar("T")
 
+# `train`, `val_images`, `test2019`, ...
 SPLITS = {
-    TRAIN: re.compile(r"(train|training)([-_ ]?(images?|imgs?|set|data))?", re.IGNORECASE),
-    VALID: re.compile(r"(val|valid|validation)([-_ ]?(images?|imgs?|set|data))?", re.IGNORECASE),
-    TEST: re.compile(r"(test|testing)([-_ ]?(images?|imgs?|set|data))?", re.IGNORECASE),
+    split: re.compile(rf"({names})([-_ ]?(images?|imgs?|set|data))?(\d{{4}})?", re.IGNORECASE)
+    for split, names in ((TRAIN, "train|training"), (VALID, "val|valid|validation"), (TEST, "test|testing"))
 }
 JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "__pycache__"}
 # Formats are decided by bytes, later; only names that surely are no image are set apart here.
@@ -79,6 +79,17 @@ class Tree:
     def documents(self, *suffixes: str) -> list[str]:
         """Files of these suffixes in the root or one folder down."""
         return [path for path in self.files if path.count("/") < 2 and path.lower().endswith(suffixes)]
+
+    def labelled(self, split: int, *, alone: bool) -> list[str]:
+        """Where the images of an annotation file may lie: never in a test folder.
+
+        Args:
+            split: TRAIN or VALID, which the file is for.
+            alone: there is no other annotation file for validation, so that one for training may hold its rows too.
+        """
+        if split == VALID and self.images[VALID]:
+            return self.images[VALID]
+        return [*self.images[TRAIN], *self.images[None], *(self.images[VALID] if alone else ())]
 
     def strays(self) -> list[str]:
         """Documents that lie among images."""
@@ -181,6 +192,15 @@ class _Walk:
 def split_of(name: str) -> int | None:
     """The split that a folder or a file's stem is named for: `train` -> TRAIN, `val_images` -> VALID, `cat` -> None."""
     return next((split for split, names in SPLITS.items() if names.fullmatch(name)), None)
+
+
+def split_in(path: str) -> int:
+    """The split that an annotation file is for, by a word in its name or by its top folder; TRAIN where neither tells.
+
+    `instances_val2017.json`, `labels_valid.csv` and `valid/labels.csv` are for VALID.
+    """
+    words = [*re.findall(r"[A-Za-z]+", os.path.basename(path)), path.partition("/")[0]]
+    return next((split for word in words if (split := split_of(word)) is not None), TRAIN)
 
 
 def is_document(path: str) -> bool:
