@@ -1,0 +1,153 @@
+"""Files -> facts and prepared pixels, each file's bytes read once: hash, decode of that same buffer, facts, crops.
+
+Runs in worker processes, so that a file that crashes or hangs its decoder costs only itself.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from medalist.data.decode import Picture, Preprocessing
+from medalist.data.facts import NO_FILE, Facts, FactsCache, known_facts, stamp_of
+from medalist.engines import Stage, map
+from medalist.errors import DataError
+from medalist.progress import Sink, ignore, track
+from medalist.store import hash_bytes
+
+FACTS_SIDE = 256  # facts come from a decode with at least this short side, whatever a backbone wants
+HASH_SIDE, HASH_LOW = 32, 8
+CELLS = 4
+REMEMBER_EVERY = 256
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A file: its facts, and one (H, W, 3) uint8 array a preparation (none where the image could not be decoded)."""
+
+    index: int
+    facts: Facts
+    images: list[np.ndarray]
+
+
+def ingest(
+    root: Path,
+    paths: Sequence[str],
+    *,
+    preparations: Sequence[Preprocessing] = (),
+    cache: Path,
+    workers: int | None = None,
+    timeout_s: float = 30.0,
+) -> Iterator[Ingested]:
+    """Read, hash, decode and prepare files, in order; facts are remembered in the cache.
+
+    Args:
+        root: folder that the paths are relative to.
+        paths: relative, or absolute; an empty path is a row without a file.
+        preparations: what each backbone wants.
+        cache: folder of `facts.sqlite`.
+        workers: processes; None: one a core.
+        timeout_s: seconds after which a file's decoder is killed.
+    """
+    full = [str(root / path) if path else "" for path in paths]
+    stage = Stage("medalist.data.ingest:look", {"preparations": [asdict(p) for p in preparations]})
+    remembered = FactsCache(cache)
+    fresh: list[tuple[str, tuple[int, int], Facts]] = []
+    stamps = {path: stamp for path in full if path and (stamp := stamp_of(path)) is not None}
+    try:
+        for outcome in map([stage], full, workers=workers, timeout_s=timeout_s):
+            path = full[outcome.index]
+            facts, images = outcome.value if outcome.error is None else (Facts(False, outcome.error), [])
+            if path in stamps and outcome.error is None:
+                fresh.append((path, stamps[path], facts))
+            yield Ingested(outcome.index, facts, images)
+            if len(fresh) >= REMEMBER_EVERY:
+                remembered.remember(fresh)
+                fresh.clear()
+    finally:
+        remembered.remember(fresh)
+        remembered.close()
+
+
+def facts_of(
+    root: Path, paths: Sequence[str], *, cache: Path, workers: int | None = None, sink: Sink = ignore
+) -> list[Facts]:
+    """Facts of files, in order; only files that the cache does not know are opened."""
+    facts = known_facts(root, paths, cache=cache)
+    new = list(dict.fromkeys(path for path, fact in zip(paths, facts, strict=True) if fact is None))
+    found = dict(zip(new, track(ingest(root, new, cache=cache, workers=workers), "look", len(new), sink), strict=True))
+    return [found[path].facts if fact is None else fact for path, fact in zip(paths, facts, strict=True)]
+
+
+def look(path: str, preparations: Sequence[dict[str, Any]]) -> tuple[Facts, list[np.ndarray]]:
+    """The stage that workers run: one file -> its facts and prepared pixels. Never raises for a bad file."""
+    if not path:
+        return NO_FILE, []
+    facts = Facts(False)
+    try:
+        data = _read(path)
+        facts = replace(facts, hash=hash_bytes(data), bytes=len(data))
+        picture = Picture(data)
+        facts = replace(
+            facts,
+            format=picture.format,
+            mode=picture.mode,
+            width=picture.width,
+            height=picture.height,
+            rotated=picture.rotated,
+            animated=picture.animated,
+        )
+        images = [picture.prepare(Preprocessing.from_dict(value)) for value in preparations]
+        return replace(facts, ok=True, **_signatures(_facts_pixels(picture))), images
+    except (DataError, OSError) as error:
+        return replace(facts, ok=False, reason=_reason(error)), []
+
+
+def _read(path: str) -> bytes:
+    """All bytes of a regular file; a pipe, device or folder is refused without waiting for it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DataError("not a regular file")
+        return file.read()
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+
+
+def _facts_pixels(picture: Picture) -> Image.Image:
+    """Pixels at the reference scale: the smallest of the decoder's that keeps a short side of FACTS_SIDE."""
+    return picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
+
+
+def _signatures(image: Image.Image) -> dict[str, str]:
+    pixels = np.asarray(image)
+    cells = image.resize((CELLS, CELLS), Image.Resampling.BOX)
+    return {
+        "pixel_hash": hash_bytes(str(pixels.shape).encode() + pixels.tobytes()),
+        "phash": perceptual_hash(image),
+        "colour": np.asarray(cells).tobytes().hex(),
+    }
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of a 32 x 32 grey copy lie
+    above their median; 16 hex digits. Blind to colour, robust to scale and compression.
+    """
+    grey = np.asarray(image.convert("L").resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS), np.float64)
+    low = _DCT @ grey @ _DCT.T
+    bits = low.ravel() > np.median(low)
+    return np.packbits(bits).tobytes().hex()
+
+
+# Rows of the DCT-II matrix: frequency f at sample n is cos(pi f (2 n + 1) / (2 N)).
+_DCT = np.cos(math.pi * np.arange(HASH_LOW)[:, None] * (2 * np.arange(HASH_SIDE)[None] + 1) / (2 * HASH_SIDE))

@@ -1,0 +1,164 @@
+"""Labels and groups -> folds: stratified by class, for tags iteratively with the rarest tag first; groups stay whole.
+
+Axes: N images, G groups, C classes or tags, K folds.
+"""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array
+
+from medalist.errors import DataError, MismatchError, StoreError
+from medalist.store import hash_json, write_atomic
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The fold of each labelled image.
+
+    Args:
+        fold_N: int8 (N,), 0 to K - 1.
+        ids: N image ids.
+        num_folds: K.
+        seed: that they were drawn with.
+    """
+
+    fold_N: np.ndarray
+    ids: tuple[str, ...]
+    num_folds: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.fold_N) != len(self.ids):
+            raise MismatchError(f"got {len(self.fold_N)} folds for {len(self.ids)} image ids")
+
+    @property
+    def hash(self) -> str:
+        """Hash of the ids with their folds; part of every artefact."""
+        return hash_json([list(self.ids), self.fold_N.tolist()])
+
+    def save(self, path: Path) -> None:
+        """Write `id,fold` as CSV."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["id", "fold"])
+        writer.writerows(zip(self.ids, self.fold_N.tolist(), strict=True))
+        write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+    @classmethod
+    def load(cls, path: Path, *, seed: int = 0) -> Folds:
+        """Read what `save` wrote.
+
+        Raises:
+            StoreError: another header, a fold that is no number, or an id that comes twice.
+        """
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            header, *rows = [*csv.reader(file)] or [[]]
+        if header != ["id", "fold"] or not all(len(row) == 2 and row[1].isdecimal() for row in rows):
+            raise StoreError(f"{path} is no fold file: expected the columns id,fold and a number in each row")
+        ids = tuple(row[0] for row in rows)
+        if len(set(ids)) != len(ids):
+            raise StoreError(f"{path}: an image id comes twice")
+        fold_N = np.array([int(row[1]) for row in rows], np.int8)
+        return cls(fold_N, ids, int(fold_N.max(initial=-1)) + 1, seed)
+
+
+def make_folds(labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds: int, seed: int) -> np.ndarray:
+    """Fold of each row, int8 (N,).
+
+    Args:
+        labels: class indices (N,), or tags as booleans (N, C), CSR or dense.
+        group_N: (N,) int group of each row, numbered from 0; a group lies in one fold.
+        num_folds: K.
+        seed: of the order among equals.
+
+    Raises:
+        DataError: fewer groups than folds.
+
+    Groups are dealt largest first to the fold that lacks their labels most. Labels are served rarest first, each time the
+    one with the fewest rows left (iterative stratification: Sechidis, Tsoumakas, Vlahavas 2011, algorithm 1); with one
+    label a row and groups of one row, class counts of two folds differ by at most 1.
+    """
+    num_groups = int(group_N.max(initial=-1)) + 1
+    if num_groups < num_folds:
+        raise DataError(
+            f"{num_groups} groups of images cannot fill {num_folds} folds; type folds.k={max(num_groups, 2)}"
+        )
+    count_GC = _label_counts(labels, group_N, num_groups)
+    size_G = np.bincount(group_N, minlength=num_groups)
+    rng = np.random.default_rng(seed)
+    return _deal(count_GC, size_G, num_folds, rng)[group_N]
+
+
+def rare_classes(
+    labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds: int, num_classes: int
+) -> np.ndarray:
+    """Indices of the classes with rows in fewer groups than folds: some fold lacks them, in part or altogether."""
+    if isinstance(labels, np.ndarray) and labels.ndim == 1:
+        class_, group = labels, group_N
+    else:
+        coo = coo_array(labels)
+        class_, group = coo.col, group_N[coo.row]
+    pairs = np.unique(np.stack([class_, group]), axis=1)
+    return np.flatnonzero(np.bincount(pairs[0], minlength=num_classes) < num_folds)
+
+
+def _label_counts(labels: Any, group_N: np.ndarray, num_groups: int) -> csr_array:
+    """(G, C) how many rows of a group carry a label."""
+    if isinstance(labels, np.ndarray) and labels.ndim == 1:
+        rows, columns = group_N, labels
+        num_labels = int(labels.max(initial=0)) + 1
+    else:
+        coo = coo_array(labels)
+        rows, columns, num_labels = group_N[coo.row], coo.col, labels.shape[1]
+    ones = np.ones(len(rows), np.int64)
+    return coo_array((ones, (rows, columns)), shape=(num_groups, num_labels)).tocsr()  # equal entries are added up
+
+
+def _deal(count_GC: csr_array, size_G: np.ndarray, num_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Fold of each group, int8 (G,)."""
+    num_groups, num_labels = count_GC.shape
+    by_label = count_GC.tocsc()
+    total_C = np.asarray(count_GC.sum(axis=0), np.int64)
+    want_KC = np.tile(total_C / num_folds, (num_folds, 1))
+    want_K = np.full(num_folds, size_G.sum() / num_folds)
+    luck_G = rng.permutation(num_groups)
+    luck_K = rng.permutation(num_folds)
+    fold_G = np.full(num_groups, -1, np.int8)
+    left_C = total_C.copy()
+    heap = [(int(total_C[c]), c) for c in range(num_labels) if total_C[c]]
+    heapq.heapify(heap)
+
+    def place(group: int, label: int | None) -> None:
+        own = slice(count_GC.indptr[group], count_GC.indptr[group + 1])
+        wanted_K = want_K if label is None else want_KC[:, label]
+        # The fold that lacks this label most; among equals the one with most room, then by lot.
+        fold = int(np.lexsort((luck_K, -want_K, -wanted_K))[0])
+        fold_G[group] = fold
+        want_KC[fold, count_GC.indices[own]] -= count_GC.data[own]
+        want_K[fold] -= size_G[group]
+        left_C[count_GC.indices[own]] -= count_GC.data[own]
+
+    while heap:
+        num_left, label = heapq.heappop(heap)
+        if num_left != left_C[label]:  # rows of it went with rarer labels: back in line at its new place
+            if left_C[label]:
+                heapq.heappush(heap, (int(left_C[label]), label))
+            continue
+        column = slice(by_label.indptr[label], by_label.indptr[label + 1])
+        groups = by_label.indices[column]
+        held = by_label.data[column]
+        unplaced = fold_G[groups] < 0
+        groups, held = groups[unplaced], held[unplaced]
+        for group in groups[np.lexsort((luck_G[groups], -held))]:
+            place(int(group), label)
+    for group in np.flatnonzero(fold_G < 0)[np.argsort(luck_G[fold_G < 0])]:
+        place(int(group), None)
+    return fold_G
