@@ -26,7 +26,7 @@ class Finder:
     def __init__(self, tree: Tree, paths: Iterable[str]) -> None:
         self.tree = tree
         self.paths = tuple(paths)
-        self._tables: dict[tuple[int, bool], dict[str, tuple[str, ...]]] = {}
+        self._tables: dict[tuple[int, bool], dict[str, str | tuple[str, ...]]] = {}
         self._ascii = all(map(str.isascii, self.paths))
 
     def find(self, reference: str) -> tuple[str, ...]:
@@ -37,27 +37,31 @@ class Finder:
         for composed in (False,) if self._ascii else (False, True):
             key = compose(reference) if composed else reference
             for way in range(6):
-                if files := self._table(way, composed).get(key):
-                    return files
+                files = self._table(way, composed).get(key)
+                if files is not None:
+                    return (files,) if isinstance(files, str) else files
         return self.find(reference.replace("\\", "/")) if "\\" in reference else ()
 
     def _absolute(self, reference: str) -> str:
         return os.path.normpath(self.tree.root / reference)
 
-    def _table(self, way: int, composed: bool) -> dict[str, tuple[str, ...]]:
+    def _table(self, way: int, composed: bool) -> dict[str, str | tuple[str, ...]]:
+        """Reference -> its file, or a tuple of several, for one way to refer to files."""
         if (way, composed) not in self._tables:
-            table: dict[str, tuple[str, ...]] = {}
-            for path in self.paths:
-                key = self._key(path, way)
-                key = compose(key) if composed else key
-                table[key] = (*table[key], path) if key in table else (path,)
-            self._tables[way, composed] = table
+            self._tables[way, composed] = self._make_table(way, composed)
         return self._tables[way, composed]
 
-    def _key(self, path: str, way: int) -> str:
+    def _make_table(self, way: int, composed: bool) -> dict[str, str | tuple[str, ...]]:
         shapes: tuple[Callable[[str], str], ...] = (str, self.tree.below, os.path.basename)
-        key = shapes[way % 3](path)
-        return key if way < 3 else os.path.splitext(key)[0]
+        keys: Iterable[str] = map(shapes[way % 3], self.paths)
+        if way >= 3:
+            keys = (os.path.splitext(key)[0] for key in keys)
+        table: dict[str, str | tuple[str, ...]] = {}
+        for key, path in zip(map(compose, keys) if composed else keys, self.paths, strict=True):
+            before = table.setdefault(key, path)
+            if before is not path:
+                table[key] = (*((before,) if isinstance(before, str) else before), path)
+        return table
 
 
 def compose(text: str) -> str:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,7 +78,11 @@ class Tree:
 
     def documents(self, *suffixes: str) -> list[str]:
         """Files of these suffixes in the root or one folder down."""
-        return [path for path in self.files if path.count("/") < 2 and path.lower().endswith(suffixes)]
+        return [path for path in self._shallow_documents if path.lower().endswith(suffixes)]
+
+    @cached_property
+    def _shallow_documents(self) -> list[str]:
+        return [path for path in self.files if is_document(path) and path.count("/") < 2]
 
     def labelled(self, split: int, *, alone: bool) -> list[str]:
         """Where the images of an annotation file may lie: never in a test folder.
@@ -189,6 +193,7 @@ class _Walk:
             self.pending.append(path + "/")
 
 
+@lru_cache(maxsize=1024)
 def split_of(name: str) -> int | None:
     """The split that a folder or a file's stem is named for: `train` -> TRAIN, `val_images` -> VALID, `cat` -> None."""
     return next((split for split, names in SPLITS.items() if names.fullmatch(name)), None)
