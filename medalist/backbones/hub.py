@@ -162,8 +162,8 @@ def _fetched(name: str, repository: str) -> Path:
 def _unreachable(name: str, repository: str, error: Exception) -> str:
     reason = f"{type(error).__name__}: {str(error)[:120]}"
     return (
-        f"the model hub cannot be reached for {name!r} ({reason}). Offline, use 'embedded' or a card (docs/CARDS.md;"
-        f" --cards DIR), or run `hf download {repository}` where there is a network and copy the folder that HF_HOME names"
+        f"the model hub cannot be reached for {name!r} ({reason}). Offline, use 'embedded' or a card (docs/CARDS.md,"
+        f" --cards DIR), or run `hf download {repository}` where there is a network and copy the folder of HF_HOME"
     )
 
 

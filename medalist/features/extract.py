@@ -1,14 +1,14 @@
 """Images through backbones, once: paths in, rows in the feature bank out; each file is read and decoded a single time.
 
-The plan is fixed before the first image: the table's order is cut into cells of `shard_rows`, a cell becomes one shard a
-space, and a batch never spans two cells. Axes: B batch, H W pixels, C channels, D features.
+The plan is fixed before the first image: the table's order is cut into cells of `shard_rows`, a cell becomes a shard of
+each space, and a batch never spans two cells. Axes: B batch, H W pixels, C channels, D features.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -171,7 +171,7 @@ def space_of(backbone: Backbone, view: str, *, runtime: str = AUTO, batch: int =
     return Space(key, backbone.num_features)
 
 
-def ahead(items: Generator[T], depth: int) -> Generator[T]:
+def ahead(items: Iterator[T], depth: int) -> Generator[T]:
     """`items`, drawn by a thread up to `depth` in advance: decoders go on while a forward pass runs."""
     waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
     closed = threading.Event()
@@ -194,7 +194,8 @@ def ahead(items: Generator[T], depth: int) -> Generator[T]:
         except BaseException as error:
             end = error
         finally:
-            items.close()
+            if isinstance(items, Generator):
+                items.close()
             put((False, end))
 
     thread = threading.Thread(target=draw, name="medalist-ahead", daemon=True)
