@@ -20,8 +20,8 @@ BLOCK = 256
 def predict(name: str, state: State, x_ND: np.ndarray) -> np.ndarray:
     """Probabilities of raw features under a state that `crossval` made.
 
-    Rows go through in blocks of one shape, the last one padded, on one thread: a row's bits do not depend on how many
-    rows come with it.
+    Rows go through in blocks of one shape, the last one padded, on one thread: a row's bits do not depend on its
+    batch-mates.
 
     Args:
         name: the head as a recipe calls it (`Fitted.name`), such as `ridge` or `knn(k=5)`.

@@ -10,25 +10,20 @@ from typing import Any
 import numpy as np
 
 from medalist.fitted import State
-from medalist.training.heads.contract import EVERY_TASK, heads, targets
+from medalist.training.heads.contract import EVERY_TASK, heads, product, targets
 
-CHUNK = 1024
 PRIOR_VOTES = 0.1  # of the nearest neighbour's vote, spread by the class shares: no class is impossible
 
 
 def predict(state: State, x_MD: np.ndarray) -> np.ndarray:
     """Probabilities float32 (M, C)."""
-    return np.concatenate([_vote(state, x_MD[i : i + CHUNK]) for i in range(0, max(len(x_MD), 1), CHUNK)])
-
-
-def _vote(state: State, x_MD: np.ndarray) -> np.ndarray:
-    cosine_MN = _unit(x_MD) @ state["row_ND"].T
+    cosine_MN = product(_unit(x_MD), state["row_ND"].T)
     k = min(int(state["k"]), cosine_MN.shape[1])
     near_MK = np.argpartition(-cosine_MN, k - 1, axis=1)[:, :k]
     top_MK = np.take_along_axis(cosine_MN, near_MK, axis=1)
     weight_MK = np.exp((top_MK - top_MK.max(axis=1, keepdims=True)) / state["temperature"])
     prior_C = state["target_NC"].mean(axis=0, dtype=np.float64)
-    vote_MC = np.einsum("mk,mkc->mc", weight_MK, state["target_NC"][near_MK].astype(np.float32))
+    vote_MC = (weight_MK[:, :, None] * state["target_NC"][near_MK]).sum(axis=1)
     total_M1 = weight_MK.sum(axis=1, keepdims=True)
     return np.asarray((vote_MC + PRIOR_VOTES * prior_C) / (total_M1 + PRIOR_VOTES), np.float32)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medalist.fitted import State
-from medalist.training.heads.contract import EVERY_TASK, heads, is_tags, link, targets
+from medalist.training.heads.contract import EVERY_TASK, heads, is_tags, link, product, targets
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +23,8 @@ INNER_VALIDATION = 0.2
 def predict(state: State, x_ND: np.ndarray) -> np.ndarray:
     """Probabilities float32 (N, C)."""
     if "hidden_DH" in state:
-        x_ND = np.maximum(x_ND @ state["hidden_DH"] + state["hidden_bias_H"], 0)
-    return link(x_ND @ state["weight_HC"] + state["bias_C"], bool(state["tags"]))
+        x_ND = np.maximum(product(x_ND, state["hidden_DH"]) + state["hidden_bias_H"], 0)
+    return link(product(x_ND, state["weight_HC"]) + state["bias_C"], bool(state["tags"]))
 
 
 @heads(predict=predict, tasks=EVERY_TASK)

@@ -1,0 +1,68 @@
+"""Every ensembler: one run in is the same run out, repeatable, honest by fold, JSON state that redoes the test rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from medalist.ensembles import combine, ensembles
+from medalist.errors import MismatchError
+from medalist.predictions import Predictions
+
+FOLD_N = np.arange(120) % 4
+
+
+def make(name: str, seed: int, *, tags: bool = False) -> tuple[Predictions, np.ndarray]:
+    """A run that is right more often than not; the truth is the same for every seed."""
+    y = np.arange(120) % 3
+    target = np.eye(3)[y] if not tags else np.eye(3)[y] + np.eye(3)[np.arange(120) // 3 % 3] > 0
+    logit = 2 * target + np.random.default_rng(seed).normal(size=(120, 3))
+    prob = 1 / (1 + np.exp(1 - logit)) if tags else np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
+    prob = prob.astype(np.float32)
+    ids = tuple(f"{i:03}" for i in range(120))
+    test = np.stack([prob[:5], prob[5:10]])
+    return Predictions(name, ids, tuple("abcde"), prob, test, prob, "prob", "classes", "folds"), target if tags else y
+
+
+@pytest.mark.parametrize("tags", [False, True])
+@pytest.mark.parametrize("name", list(ensembles))
+class TestEveryEnsembler:
+    def test_one_run_in_is_the_same_run_out(self, name: str, tags: bool) -> None:
+        run, y = make("a", 1, tags=tags)
+        assert combine(ensembles.bind(name), [run], y, fold_N=FOLD_N) is run
+        state = ensembles.bind(name)(run.oof_NC[:, None], y)
+        np.testing.assert_array_equal(ensembles.bind(name).facts["apply"](state, run.oof_NC[:, None]), run.oof_NC)
+
+    def test_is_repeatable_and_gives_probabilities(self, name: str, tags: bool) -> None:
+        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
+        first, second = (combine(ensembles.bind(name), runs, y, fold_N=FOLD_N) for _ in range(2))
+        assert first.oof_NC.tobytes() == second.oof_NC.tobytes()
+        assert first.test_KMC.shape == (1, 5, 3)
+        assert first.oof_NC.dtype == np.float32
+        if not tags:
+            np.testing.assert_allclose(first.oof_NC.sum(axis=1), 1, atol=1e-5)
+        assert (first.oof_NC >= 0).all() and (first.oof_NC <= 1).all()
+
+    def test_the_state_is_json_and_redoes_the_test_rows(self, name: str, tags: bool) -> None:
+        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("ab")], make("a", 0, tags=tags)[1]
+        blended = combine(ensembles.bind(name), runs, y, fold_N=FOLD_N)
+        prob_MRC = np.stack([run.test_KMC.mean(axis=0) for run in runs], axis=1)
+        again = ensembles.bind(name).facts["apply"](json.loads(json.dumps(blended.meta)), prob_MRC)
+        np.testing.assert_array_equal(again, blended.test_KMC[0])
+
+    def test_rows_of_a_fold_do_not_depend_on_their_own_labels(self, name: str, tags: bool) -> None:
+        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("ab")], make("a", 0, tags=tags)[1]
+        other = np.where((FOLD_N == 2)[:, None] if tags else FOLD_N == 2, y[::-1], y)
+        one, two = (combine(ensembles.bind(name), runs, truth, fold_N=FOLD_N).oof_NC for truth in (y, other))
+        np.testing.assert_array_equal(one[FOLD_N == 2], two[FOLD_N == 2])
+
+
+def test_runs_of_other_folds_or_no_runs_are_refused() -> None:
+    run, y = make("a", 1)
+    with pytest.raises(MismatchError, match="fold hash"):
+        combine(ensembles.bind("blend"), [run, replace(run, fold_hash="other")], y, fold_N=FOLD_N)
+    with pytest.raises(MismatchError, match="at least one"):
+        combine(ensembles.bind("blend"), [], y, fold_N=FOLD_N)
