@@ -78,11 +78,11 @@ class Tree:
 
     def documents(self, *suffixes: str) -> list[str]:
         """Files of these suffixes in the root or one folder down."""
-        return [path for path in self._shallow_documents if path.lower().endswith(suffixes)]
+        return [path for path in self._documents if path.count("/") < 2 and path.lower().endswith(suffixes)]
 
     @cached_property
-    def _shallow_documents(self) -> list[str]:
-        return [path for path in self.files if is_document(path) and path.count("/") < 2]
+    def _documents(self) -> list[str]:
+        return [path for path in self.files if is_document(path)]
 
     def labelled(self, split: int, *, alone: bool) -> list[str]:
         """Where the images of an annotation file may lie: never in a test folder.
@@ -98,7 +98,7 @@ class Tree:
     def strays(self) -> list[str]:
         """Documents that lie among images."""
         tops = {path.partition("/")[0] for paths in self.images.values() for path in paths if "/" in path}
-        return [path for path in self.files if is_document(path) and "/" in path and path.partition("/")[0] in tops]
+        return [path for path in self._documents if "/" in path and path.partition("/")[0] in tops]
 
     def csv(self, name: str) -> Csv:
         """The CSV file `name`, parsed once."""
