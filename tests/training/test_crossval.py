@@ -1,0 +1,65 @@
+"""Cross-validation: nothing about a row's fold reaches its out-of-fold probabilities but unlabelled statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medalist.errors import DataError, RecipeError
+from medalist.training.crossval import crossval
+from medalist.training.heads import heads, predict
+
+FOLD_N = np.arange(100) // 2 % 5
+LINEAR = [name for name in heads if "problem" in heads.bind(name).facts]
+
+
+def rows(signal: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 2, 100).astype(np.int32)
+    return (rng.normal(size=(100, 150)) + signal * y[:, None]).astype(np.float32), y
+
+
+@pytest.mark.parametrize("name", list(heads))
+def test_labels_of_a_fold_do_not_reach_its_rows(name: str) -> None:
+    x, y = rows(0.3)
+    other = np.where(FOLD_N == 1, 1 - y, y).astype(np.int32)
+    one, two = (crossval(heads.bind(name), x, truth, FOLD_N, x[:1], num_classes=2)[1].oof_NC for truth in (y, other))
+    assert one[FOLD_N == 1].tobytes() == two[FOLD_N == 1].tobytes()
+    assert one[FOLD_N != 1].tobytes() != two[FOLD_N != 1].tobytes()
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_shuffled_labels_score_at_chance(name: str) -> None:
+    x, y = rows()
+    losses = []
+    for seed in range(8):
+        shuffled = np.random.default_rng(seed).permutation(y)
+        prob = crossval(heads.bind(name), x, shuffled, FOLD_N, x[:1], num_classes=2)[1].oof_NC
+        losses.append((prob.argmax(axis=1) == shuffled).mean())
+    assert np.mean(losses) < 0.5 + 2 * 0.05 / np.sqrt(8)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_meta_tells_the_choices_and_the_refit_predicts_new_rows(name: str) -> None:
+    x, y = rows()
+    fitted, result = crossval(heads.bind(name), x, y, FOLD_N, x[:3], num_classes=2)
+    assert len(result.meta["penalties"]) == len(result.meta["temperatures"]) == 6
+    assert len(result.meta["curve"]) >= 10
+    assert predict(fitted.name, fitted.refit, x).tobytes() == result.fit_NC.tobytes()
+    assert predict(fitted.name, fitted.states[2], x[:3]).tobytes() == result.test_KMC[2].tobytes()
+
+
+def test_a_penalty_of_the_recipe_is_kept() -> None:
+    x, y = rows()
+    _, result = crossval(heads.bind("logistic(penalty=0.5)"), x, y, FOLD_N, x[:1], num_classes=2)
+    assert result.meta["penalties"] == [0.5] * 6
+
+
+def test_one_class_and_two_folds_are_refused() -> None:
+    x, y = rows()
+    with pytest.raises(DataError, match="one class"):
+        crossval(heads.bind("ridge"), x, 0 * y, FOLD_N, x[:1], num_classes=2)
+    with pytest.raises(DataError, match="outside fold 0"):
+        crossval(heads.bind("ridge"), x, (FOLD_N == 0).astype(np.int32), FOLD_N, x[:1], num_classes=2)
+    with pytest.raises(RecipeError, match="at least 3"):
+        crossval(heads.bind("ridge"), x, y, FOLD_N % 2, x[:1], num_classes=2)
