@@ -97,6 +97,16 @@ def finished(out: Path, key: dict[str, Any]) -> Summary | None:
     return Summary(**{**fields, "interval95": tuple(fields["interval95"]), "notes": tuple(fields["notes"])})
 
 
+def require_finished(out: Path) -> None:
+    """Refuse a folder that holds no finished run.
+
+    Raises:
+        StoreError: says what to type.
+    """
+    if not (out / SUMMARY).is_file():
+        raise StoreError(f"{out} holds no finished run ({SUMMARY} is missing); type: medalist run DATA --out {out} ...")
+
+
 @contextmanager
 def writing(out: Path, key: dict[str, Any]) -> Iterator[None]:
     """Hold the run folder alone, its key on disk before anything else.
@@ -129,7 +139,7 @@ def reset(out: Path) -> None:
     """Forget the run in `out`, so that it is done anew; only files that a run writes are removed."""
     import shutil
 
-    for name in (SUMMARY, KEY, "submission.csv", "recipe.yaml", "folds.csv", "decision.json", "rejected.csv"):
+    for name in (SUMMARY, KEY, "submission.csv", "recipe.yaml", "folds.csv", "decision.json", "table.json", "rejected.csv"):
         (out / name).unlink(missing_ok=True)
     (out / "events.jsonl").unlink(missing_ok=True)
     for folder in ("fitted", "predictions"):

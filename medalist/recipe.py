@@ -51,7 +51,7 @@ class DataSection(Section):
     delimiter: str | None = Field(None, description="text between tags")
     vocabulary: str | None = Field(None, description="file with the allowed tags, one a line")
     path_template: str | None = Field(None, description="train/category_{category_id + 1}/{image_id}.jpg")
-    pattern: str | None = Field(None, description="regular expression with a group `label` for flat file names")
+    pattern: str | None = Field(None, description="how a flat file name holds its class: {label}.{number}")
     positive: str | None = Field(None, description="class whose probability the submission asks for")
     allow_outside: bool = Field(False, description="follow paths that leave the data folder")
 

@@ -1,12 +1,13 @@
 """Duplicates -> groups that must not be torn apart: equal bytes, equal pixels, near-equal pictures, a group column.
 
-Axes: N images.
+Axes: N images, P pairs, U different pictures (of N, by perceptual hash and colours).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -16,65 +17,137 @@ from medalist.data.facts import Facts
 
 MAX_BITS = 4  # of 64, by which perceptual hashes of near-duplicates differ
 MAX_COLOUR = 12.0  # levels of 255, mean absolute difference of the colour cells: grey hashes are blind to colour
-BANDS = 5  # more than MAX_BITS bands: two hashes within MAX_BITS bits agree in one of them (pigeonhole)
-MAX_BUCKET = 2000  # images with one band in common, beyond which they are compared with their neighbours alone
+NUM_BANDS, NUM_EQUAL = 6, 2  # hashes that differ in 4 bits differ in 4 of 6 bands at most: 2 are equal (pigeonhole)
+WINDOW = 64  # images with equal bands are compared with that many neighbours in hash order
+CHAIN = 2  # a group lies within CHAIN x MAX_BITS and CHAIN x MAX_COLOUR of its first picture
+
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Rows of the same picture: equal `bytes`, equal `pixels`, or `near` in hash and colour; `conflict`: two labels."""
+
+    rows: tuple[int, ...]
+    kind: str
+    conflict: bool = False
 
 
 def duplicate_groups(facts: Sequence[Facts], column: np.ndarray | None = None) -> np.ndarray:
     """Group of each image, int64 (N,), numbered from 0 in the order of first appearance.
 
     Args:
-        facts: N facts; an image without them (not ok) is a group of its own.
+        facts: N facts; an image without them (not ok) is joined by equal bytes only.
         column: (N,) group names of the user's; empty text names no group.
     """
-    num_images = len(facts)
-    keys: list[list[str]] = [
-        [fact.hash or f"row {i}" for i, fact in enumerate(facts)],
-        [fact.pixel_hash or f"row {i}" for i, fact in enumerate(facts)],
-    ]
+    pairs = [_same([fact.hash for fact in facts]), _same([fact.pixel_hash for fact in facts]), near_duplicates(facts)]
     if column is not None:
-        keys.append([str(name) or f"row {i}" for i, name in enumerate(column)])
-    pairs = [*(_same(key) for key in keys), near_duplicates(facts)]
-    left, right = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
-    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(num_images, num_images))
-    component_N = connected_components(graph, directed=False)[1]
-    first, inverse = np.unique(component_N, return_index=True, return_inverse=True)[1:]
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
+        pairs.append(_same([str(name) for name in column]))
+    return _components(len(facts), pairs)
 
 
-def _same(keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (image, first image with the same key)."""
-    _, first, inverse = np.unique(np.array(keys, dtype=object).astype(str), return_index=True, return_inverse=True)
-    return np.arange(len(keys)), first[inverse]
+def duplicates(facts: Sequence[Facts], labels_N: np.ndarray | None = None) -> list[Duplicates]:
+    """The groups of two images and more, for a report; `labels_N` tells which of them bear different labels."""
+    group_N = duplicate_groups(facts)
+    order = np.argsort(group_N, kind="stable")
+    clusters = np.split(order, np.flatnonzero(np.diff(group_N[order])) + 1) if len(facts) else []
+    return [_cluster(facts, rows, labels_N) for rows in clusters if len(rows) > 1]
 
 
-def near_duplicates(facts: Sequence[Facts]) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of pictures whose perceptual hashes differ in at most MAX_BITS bits and whose colours are close."""
+def _cluster(facts: Sequence[Facts], rows: np.ndarray, labels_N: np.ndarray | None) -> Duplicates:
+    kind = "near"
+    if len({facts[i].hash for i in rows}) == 1:
+        kind = "bytes"
+    elif len({facts[i].pixel_hash for i in rows}) == 1:
+        kind = "pixels"
+    conflict = labels_N is not None and len(np.unique(labels_N[rows])) > 1
+    return Duplicates(tuple(rows.tolist()), kind, conflict)
+
+
+def near_duplicates(facts: Sequence[Facts]) -> Pairs:
+    """(image, first image of its kind), for pictures whose hashes differ in at most MAX_BITS bits and colours are close.
+
+    Likeness is passed on (A like B, B like C), but not without end: a chain is cut where it leaves CHAIN times these
+    limits around its first picture.
+    """
     index = np.array([i for i, fact in enumerate(facts) if fact.phash], np.int64)
-    if len(index) < 2:
-        return index[:0], index[:0]
-    hash_N = np.array([int(facts[i].phash, 16) for i in index], np.uint64)
-    colour_N = np.stack([np.frombuffer(bytes.fromhex(facts[i].colour), np.uint8) for i in index])
-    left, right = (np.concatenate(side) for side in zip(*_candidates(hash_N), strict=True))
-    close = np.bitwise_count(hash_N[left] ^ hash_N[right]) <= MAX_BITS
-    left, right = left[close], right[close]
-    apart = np.abs(colour_N[left].astype(np.int16) - colour_N[right]).mean(axis=1)
-    return index[left[apart <= MAX_COLOUR]], index[right[apart <= MAX_COLOUR]]
+    if not len(index):
+        return index, index
+    # 1. Equal hash and equal colours are one picture: ten thousand blank pages are no crowd.
+    looks = np.array([facts[i].phash + facts[i].colour for i in index])
+    looks, first, inverse = np.unique(looks, return_index=True, return_inverse=True)
+    hash_U = np.array([int(look[:16], 16) for look in looks], np.uint64)
+    colour_UC = np.frombuffer(bytes.fromhex("".join(look[16:] for look in looks)), np.uint8).reshape(len(looks), -1)
+    # 2. Components of likeness, in the order of their first image; 3. long ones cut.
+    rank = np.argsort(first, kind="stable")
+    hash_U, colour_UC, first = hash_U[rank], colour_UC[rank].astype(np.int16), first[rank]
+    component_U = _alike(hash_U, colour_UC)
+    head_U = _cut(component_U, hash_U, colour_UC)
+    return index, index[first[head_U[np.argsort(rank)[inverse]]]]
 
 
-def _candidates(hash_N: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs that agree in one band of bits; in a crowded bucket (blank pages) only neighbours in full hash order."""
-    edges = np.linspace(0, 64, BANDS + 1).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        band_N = (hash_N >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.lexsort((hash_N, band_N))
-        starts = np.flatnonzero(np.diff(band_N[order], prepend=band_N[order[0]] + np.uint64(1)))
-        for members in np.split(order, starts[1:]):
-            if len(members) > MAX_BUCKET:
-                yield members[:-1], members[1:]
-            elif len(members) > 1:
-                left, right = np.triu_indices(len(members), 1)
-                yield members[left], members[right]
-    yield np.empty(0, np.int64), np.empty(0, np.int64)
+def _alike(hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
+    """Component of likeness of each picture; near pairs are sought among those that agree in NUM_EQUAL bands of bits."""
+    edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
+    masks = [sum(1 << bit for bit in range(low, high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    component_U = np.arange(len(hash_U))
+    for equal in combinations(masks, NUM_EQUAL):
+        pairs = []
+        for left, right in _neighbours(hash_U, np.uint64(sum(equal))):
+            unlinked = component_U[left] != component_U[right]
+            left, right = left[unlinked], right[unlinked]
+            near = _near(hash_U, colour_UC, left, right, 1)
+            pairs.append((component_U[left[near]], component_U[right[near]]))
+        component_U = _components(len(hash_U), pairs)[component_U]
+    return component_U
+
+
+def _neighbours(hash_U: np.ndarray, mask: np.uint64) -> Iterator[Pairs]:
+    """Pairs whose hashes agree under `mask`, at most WINDOW apart in hash order."""
+    order = np.lexsort((hash_U, hash_U & mask))
+    key_U = hash_U[order] & mask
+    start = np.arange(len(order))
+    for step in range(1, WINDOW + 1):
+        start = start[start < len(order) - step]
+        start = start[key_U[start] == key_U[start + step]]
+        if not len(start):
+            return
+        yield order[start], order[start + step]
+
+
+def _near(hash_U: np.ndarray, colour_UC: np.ndarray, left: np.ndarray, right: np.ndarray, slack: int) -> np.ndarray:
+    """(P,) bool: pairs within `slack` times both limits; colours are looked at only where the hashes are near."""
+    near = np.bitwise_count(hash_U[left] ^ hash_U[right]) <= slack * MAX_BITS
+    some = np.flatnonzero(near)
+    apart = np.abs(colour_UC[left[some]] - colour_UC[right[some]]).mean(axis=1)
+    near[some] = apart <= slack * MAX_COLOUR
+    return near
+
+
+def _cut(component_U: np.ndarray, hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
+    """Head of each picture: the first of its component, unless that is too far away; then the first of those left over."""
+    head_U = np.arange(len(component_U))
+    left_over = head_U
+    while len(left_over):
+        _, first, inverse = np.unique(component_U[left_over], return_index=True, return_inverse=True)
+        heads = left_over[first[inverse]]
+        near = _near(hash_U, colour_UC, left_over, heads, CHAIN)
+        head_U[left_over[near]] = heads[near]
+        left_over = left_over[~near]
+    return head_U
+
+
+def _same(keys: Sequence[str]) -> Pairs:
+    """Pairs (image, first image with the same key); an empty key is like no other."""
+    index = np.array([i for i, key in enumerate(keys) if key], np.int64)
+    _, first, inverse = np.unique(np.array([keys[i] for i in index], str), return_index=True, return_inverse=True)
+    return index, index[first[inverse]]
+
+
+def _components(size: int, pairs: Sequence[Pairs]) -> np.ndarray:
+    """Connected component of each of `size` nodes, int64, numbered in the order of first appearance."""
+    left, right = (np.concatenate([np.empty(0, np.int64), *side]) for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    links = (np.ones(len(left), bool), (left, right))
+    component = connected_components(coo_array(links, shape=(size, size)), directed=False)[1]
+    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]

@@ -94,7 +94,8 @@ def make_folds(labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds
     count_GC = _label_counts(labels, group_N, num_groups)
     size_G = np.bincount(group_N, minlength=num_groups)
     rng = np.random.default_rng(seed)
-    return _deal(count_GC, size_G, num_folds, rng)[group_N]
+    fold_G = _deal(count_GC, size_G, num_folds, rng)
+    return np.asarray(fold_G[group_N])
 
 
 def rare_classes(

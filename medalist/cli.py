@@ -1,0 +1,212 @@
+"""The command line: parse, call one verb, print. Heavy packages are imported by the verbs, never here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medalist.errors import MedalistError
+from medalist.progress import Event, Sink
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A folder of labelled images and a metric in, a checked, leaderboard-ready submission out.",
+)
+bank_app = typer.Typer(no_args_is_help=True, help="The feature bank: list, verify, export, collect garbage.")
+app.add_typer(bank_app, name="bank")
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="folder of the dataset")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="recipe keys, folds.k=10")]
+Cards = Annotated[Path | None, typer.Option("--cards", help="folder of backbone cards (or MEDALIST_CARDS)")]
+Cache = Annotated[Path | None, typer.Option("--cache", help="feature bank (or MEDALIST_CACHE; ~/.cache/medalist)")]
+
+
+@app.command()
+def check(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
+    """Say what DATA is: layout, classes, files left out, broken images, duplicates. Trains nothing."""
+    from medalist.pipeline.audit import audit
+    from medalist.recipe import load_recipe
+
+    recipe = load_recipe(None, overrides or (), metric="accuracy")
+    with _bars() as sink:
+        text = audit(recipe, data, cache=cache, sink=sink)
+    print(text)
+
+
+@app.command()
+def run(
+    data: Data,
+    overrides: Overrides = None,
+    metric: Annotated[str | None, typer.Option(help="accuracy, log_loss or f1_samples")] = None,
+    backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("out"),
+    recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file")] = None,
+    folds: Annotated[int | None, typer.Option(help="number of folds (folds.k)")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of folds and heads")] = None,
+    cards: Cards = None,
+    cache: Cache = None,
+    preflight: Annotated[bool, typer.Option("--preflight", help="64 images, under a minute, and a forecast")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+) -> None:
+    """Do it all: features, heads, out-of-fold score, decisions, and a checked submission in --out."""
+    from medalist.recipe import load_recipe
+
+    settings = list(overrides or ())
+    settings += [f"folds.k={folds}"] if folds is not None else []
+    settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
+    keys = {"metric": metric, "backbones": tuple(backbone) if backbone else None, "cards": cards and str(cards)}
+    resolved = load_recipe(recipe, settings, **keys)
+    if preflight:
+        from medalist.pipeline.preflight import preflight as rehearse
+
+        with _bars() as sink:
+            text = rehearse(resolved, data, out, cache=cache, sink=sink)
+        print(text)
+        return
+    from medalist.pipeline import run as go
+
+    with _bars() as sink:
+        summary = go(resolved, data, out, cache=cache, sink=sink, overwrite=overwrite)
+    print(summary.text(out))
+
+
+@app.command()
+def predict(
+    run_folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a finished run")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="image files or folders of them")],
+    cache: Cache = None,
+) -> None:
+    """Answer for new images, the same as the run would; CSV on standard output."""
+    from medalist.pipeline.predict import predict as answer
+
+    with _bars() as sink:
+        text = answer(run_folder, images, cache=cache, sink=sink)
+    sys.stdout.write(text)
+
+
+@app.command()
+def lint(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the submission")],
+    sample: Annotated[Path, typer.Option(help="the organisers' sample submission")],
+) -> None:
+    """Check a submission against the sample: every id once, order, columns, types, ranges."""
+    from medalist.submissions.checks import lint as faults_of
+
+    faults = faults_of(file, sample)
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise typer.Exit(1)
+    print(f"{file}: nothing wrong against {sample}")
+
+
+@app.command()
+def backbones(
+    name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
+    license: Annotated[str, typer.Option(help="any or permissive")] = "any",
+    cards: Cards = None,
+) -> None:
+    """List the write-ups' backbones, a recommended set a compute tier, and the cards at hand."""
+    from medalist.backbones.listing import listing
+
+    print(listing(name, license=license, cards=cards))
+
+
+@bank_app.command("list")
+def bank_list(cache: Cache = None) -> None:
+    """Each space of features: weights, preprocessing, view, runtime, rows, bytes."""
+    from medalist.features.bank import FeatureBank
+    from medalist.pipeline import cache_folder
+
+    print(FeatureBank(cache_folder(cache)).text())
+
+
+@bank_app.command()
+def verify(cache: Cache = None) -> None:
+    """Read every shard against its checksum; a damaged one is set aside and computed again by the next run."""
+    from medalist.features.bank import FeatureBank
+    from medalist.pipeline import cache_folder
+
+    damaged = FeatureBank(cache_folder(cache)).verify()
+    for shard in damaged:
+        print(f"damaged, set aside: {shard}")
+    if damaged:
+        raise typer.Exit(1)
+    print("all shards are as they were written")
+
+
+@bank_app.command()
+def collect(cache: Cache = None) -> None:
+    """Remove what kills and damage left behind: temporary files and shards set aside."""
+    from medalist.features.bank import FeatureBank
+    from medalist.pipeline import cache_folder
+
+    for path in FeatureBank(cache_folder(cache)).collect():
+        print(f"removed {path}")
+
+
+@bank_app.command()
+def export(
+    run_folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a finished run")],
+    data: Data,
+    file: Annotated[Path, typer.Argument(metavar="FILE.h5", help="HDF5 file to write")],
+    cache: Cache = None,
+) -> None:
+    """Write a run's features as HDF5: train_x, train_label, valid_x, valid_label, test."""
+    from medalist.pipeline.export import export_run
+
+    print(export_run(run_folder, data, file, cache=cache))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="where the drawn competition and its run go")] = Path("demo"),
+) -> None:
+    """Draw a small competition, run it offline with the embedded backbone, score the drawn test labels."""
+    from medalist.pipeline.demo import demo as play
+
+    with _bars() as sink:
+        text = play(out, sink=sink)
+    print(text)
+
+
+@contextmanager
+def _bars() -> Iterator[Sink]:
+    """A bar a stage on standard error, with rate and time left; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda event: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+
+        def show(event: Event) -> None:
+            if event.stage not in tasks:
+                tasks[event.stage] = progress.add_task(event.stage, total=None, rate="")
+            rate = f"{event.rate:.0f}/s" if event.total > 1 and event.seconds > 0 else ""
+            progress.update(tasks[event.stage], completed=event.done, total=event.total or None, rate=rate)
+
+        yield show
+
+
+def main() -> None:
+    """Entry point: errors that a user can cause are printed without a traceback and exit with 1."""
+    try:
+        app()
+    except MedalistError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

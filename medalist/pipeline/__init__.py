@@ -1,0 +1,60 @@
+"""`run`: the whole way from a folder to a checked submission; a finished run is recognised before anything heavy loads.
+
+The verbs stand in `way.py`, top to bottom; `checks.py` tells all faults of a recipe before the first image is read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from medalist import __version__, ledger
+from medalist.ledger import Summary
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe
+
+
+def run(
+    recipe: Recipe, root: Path, out: Path, *, cache: Path | None = None, sink: Sink = ignore, overwrite: bool = False
+) -> Summary:
+    """Do it all, or nothing where `out` holds this very run already.
+
+    Args:
+        recipe: what to do.
+        root: folder of the dataset; never written to.
+        out: run folder; see `ledger`.
+        cache: feature bank and facts, shared by all runs; None: `MEDALIST_CACHE` or `~/.cache/medalist`.
+        sink: takes progress events.
+        overwrite: replace another run in `out`.
+
+    Raises:
+        RecipeError: all faults of the recipe at once, before the first image is read.
+        StoreError: `out` holds another run, cannot be written, or is being written.
+    """
+    key = run_key(recipe, root)
+    if overwrite:
+        ledger.reset(out)
+    done = ledger.finished(out, key)
+    if done is not None:
+        return done
+    from medalist.pipeline.whole import go
+
+    return go(recipe, root, out, cache=cache_folder(cache), sink=sink, key=key)
+
+
+def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
+    """What a run's bytes depend on: recipe, data, weights, version."""
+    from medalist.pipeline.backbones import weights_of
+
+    return {
+        "recipe": recipe.model_dump(mode="json", exclude={"cards"}),
+        "data": ledger.fingerprint(root),
+        "weights": weights_of(recipe),
+        "medalist": __version__,
+    }
+
+
+def cache_folder(cache: Path | None) -> Path:
+    """The folder of bank and facts: the given one, `MEDALIST_CACHE`, or `~/.cache/medalist`."""
+    return cache or Path(os.environ.get("MEDALIST_CACHE") or Path.home() / ".cache" / "medalist")

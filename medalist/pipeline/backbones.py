@@ -1,0 +1,49 @@
+"""A recipe's backbones: opened with its size and resize laid over them, or chosen where it names none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medalist.backbones import EMBEDDED, Backbone, open_backbone, override
+from medalist.backbones.catalogue import recommended
+from medalist.errors import BackboneError
+from medalist.recipe import Recipe
+
+
+def open_backbones(recipe: Recipe) -> list[Backbone]:
+    """The recipe's backbones in its order, preprocessing overridden where it says so."""
+    cards = Path(recipe.cards) if recipe.cards else None
+    return [
+        override(open_backbone(name, cards=cards), size=recipe.size, resize=recipe.resize) for name in recipe.backbones
+    ]
+
+
+def weights_of(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of each named backbone's weights; no torch, but for hub weights never met before."""
+    return {backbone.name: backbone.weights_hash for backbone in open_backbones(recipe)}
+
+
+def choose(recipe: Recipe, notes: list[str]) -> Recipe:
+    """Name a backbone where the recipe names none: the recommended one, or the embedded one where no hub is reachable.
+
+    A sentence on the choice is added to `notes`.
+    """
+    if recipe.backbones:
+        return recipe
+    name = recommended()
+    try:
+        open_backbone(name)
+        notes.append(f"backbone: {name}, recommended for this machine")
+    except BackboneError as error:
+        name = EMBEDDED
+        notes.append(f"backbone: {EMBEDDED}, a small stand-in for real weights ({error})")
+    return recipe.model_copy(update={"backbones": (name,)})
+
+
+def licence_notes(recipe: Recipe) -> list[str]:
+    """A sentence on each backbone whose licence forbids commercial use."""
+    return [
+        f"{backbone.name}: its licence ({backbone.licence}) forbids commercial use"
+        for backbone in open_backbones(recipe)
+        if backbone.non_commercial
+    ]

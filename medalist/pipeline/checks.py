@@ -1,0 +1,109 @@
+"""All faults of a recipe, told at once, before the first image is read: every name bound, every signature met."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from medalist.data.table import ImageTable
+from medalist.decisions.rules import default_rule, rules
+from medalist.ensembles import ensembles
+from medalist.errors import MedalistError, RecipeError, near
+from medalist.metrics import metrics
+from medalist.recipe import Recipe
+from medalist.training.heads import heads
+
+VIEWS = ("center", "flip")
+EATS = {"labels": ("binary", "multiclass"), "prob": ("binary", "multiclass"), "sets": ("tags",)}
+
+
+def check(recipe: Recipe, out: Path) -> None:
+    """Check what can be checked without the data.
+
+    Raises:
+        RecipeError: one line a fault.
+    """
+    faults = [
+        *_unbound("metric", metrics.bind, [recipe.metric]),
+        *_unbound("heads", heads.bind, recipe.heads),
+        *_unbound("ensemble", ensembles.bind, [recipe.ensemble]),
+        *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
+        *(f"views: unknown {v!r}{near(v, VIEWS)} known: {', '.join(VIEWS)}" for v in recipe.views if v not in VIEWS),
+        *_runtime(recipe),
+        *_unopened(recipe),
+        *_unwritable(out),
+    ]
+    _tell(faults or list(_kinds(recipe)))
+
+
+def check_table(recipe: Recipe, table: ImageTable) -> None:
+    """Check the recipe against the dataset: its task, its classes, its sample submission.
+
+    Raises:
+        RecipeError: one line a fault.
+    """
+    eats = metrics.bind(recipe.metric).facts["eats"]
+    faults = []
+    if table.task not in EATS[eats]:
+        fit = [name for name in metrics if table.task in EATS[metrics.bind(name).facts["eats"]]]
+        faults.append(f"metric: {recipe.metric} does not score {table.task}; type --metric {' or '.join(fit)}")
+    for text in recipe.heads:
+        tasks = heads.bind(text).facts["tasks"]
+        if table.task not in tasks:
+            faults.append(f"heads: {text} learns {', '.join(tasks)}, this dataset is {table.task}")
+    labelled = int((table.labelled().split >= 0).sum())
+    if labelled < recipe.folds.k:
+        faults.append(f"folds.k: {recipe.folds.k} folds need as many labelled images, there are {labelled}")
+    if table.sample is not None and table.sample.kind == "wide":
+        absent = [name for name in table.classes if name not in table.sample.columns]
+        faults += [f"{table.sample.path}: the sample submission has no column for class {name!r}" for name in absent]
+    _tell(faults)
+
+
+def _tell(faults: list[str]) -> None:
+    if faults:
+        raise RecipeError("\n".join(["this run cannot start:", *(f"  {fault}" for fault in faults)]))
+
+
+def _unbound(key: str, bind: Callable[[str], Any], calls: Any) -> Iterator[str]:
+    for call in calls:
+        try:
+            bind(call)
+        except MedalistError as error:
+            yield f"{key}: {error}"
+
+
+def _kinds(recipe: Recipe) -> Iterator[str]:
+    """The decision rule must give what the metric eats."""
+    eats = metrics.bind(recipe.metric).facts["eats"]
+    rule = rules.bind(recipe.decide or default_rule(recipe.metric))
+    if rule.facts["gives"] != eats:
+        yield f"decide: {rule.name} gives {rule.facts['gives']}, {recipe.metric} eats {eats}; leave decide out"
+
+
+def _runtime(recipe: Recipe) -> Iterator[str]:
+    from medalist.backbones.runtimes import RUNTIMES
+
+    known = ("auto", *RUNTIMES)
+    if recipe.runtime not in known:
+        yield f"runtime: unknown {recipe.runtime!r}{near(recipe.runtime, known)} known: {', '.join(known)}"
+
+
+def _unopened(recipe: Recipe) -> Iterator[str]:
+    from medalist.pipeline.backbones import open_backbones
+
+    try:
+        open_backbones(recipe)
+    except MedalistError as error:
+        yield f"backbones: {error}"
+
+
+def _unwritable(out: Path) -> Iterator[str]:
+    """Without making it: the nearest folder that exists must take a new entry."""
+    there = out
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        yield f"--out: cannot write in {there}; choose another folder"

@@ -1,0 +1,109 @@
+"""New images through a finished run: the same bank key, heads, blend and decision -> a CSV of answers.
+
+Axes: M new images, R heads, C classes.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from medalist import ledger
+from medalist.errors import DataError, MismatchError
+from medalist.features.bank import FeatureBank
+from medalist.fitted import Fitted
+from medalist.pipeline import cache_folder
+from medalist.pipeline.chain import answers_of, blended
+from medalist.pipeline.kept import asking, load_table
+from medalist.pipeline.way import columns, extract, slug
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe, load_recipe
+from medalist.submissions.writers import write
+
+
+def predict(run_folder: Path, images: Sequence[Path], *, cache: Path | None = None, sink: Sink = ignore) -> str:
+    """Answer for images that the run never met, bit for bit as it answered its test images.
+
+    Args:
+        run_folder: folder of a finished run.
+        images: image files, or folders whose files are all taken.
+        cache: feature bank; None: `MEDALIST_CACHE` or `~/.cache/medalist`.
+        sink: takes progress events.
+
+    Returns:
+        CSV text with the submission's columns; ids are file names, or paths where two files share a name. An image that
+        cannot be read is answered by the class prior, as in the run.
+
+    Raises:
+        StoreError: the run is not finished.
+        DataError: no image was given, or a path is missing.
+        MismatchError: the features are not those of the run (other weights, runtime or decoder).
+    """
+    ledger.require_finished(run_folder)
+    recipe = load_recipe(run_folder / "recipe.yaml")
+    decision = json.loads((run_folder / "decision.json").read_text(encoding="utf-8"))
+    files = _files(images)
+    facts, spaces = extract(
+        recipe, Path("/"), [str(file.resolve()) for file in files], cache=cache_folder(cache), sink=sink
+    )
+    if [space.name for space in spaces] != decision["spaces"]:
+        raise MismatchError(
+            f"the features on this machine are not those of {run_folder} (other weights, runtime or decoder); "
+            "run it again here, or name the run's own runtime in its recipe"
+        )
+    readable = [i for i, fact in enumerate(facts) if fact.ok]
+    x_MD = columns(FeatureBank(cache_folder(cache)), spaces, [facts[i].hash for i in readable])
+    prob_MRC = np.stack([_head_prob(run_folder, text, recipe, x_MD) for text in decision["heads"]], axis=1)
+    ids = _ids(files)
+    return _csv(
+        run_folder,
+        ids,
+        [ids[i] for i in readable],
+        answers_of(recipe, decision["chain"], prob_MRC),
+        blended(recipe, decision["chain"], prob_MRC),
+    )
+
+
+def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: np.ndarray) -> np.ndarray:
+    """(M, C) probabilities of a head: the refit's, or the mean of its folds', as the recipe's `final` says."""
+    from medalist.training import heads
+
+    fitted = Fitted.load(run_folder / "fitted" / slug(text))
+    if recipe.final == "refit":
+        return heads.predict(text, fitted.refit, x_MD)
+    return np.mean([heads.predict(text, state, x_MD) for state in fitted.states], axis=0, dtype=np.float32)
+
+
+def _csv(
+    run_folder: Path, ids: Sequence[str], readable: Sequence[str], answers_M: np.ndarray, prob_MC: np.ndarray
+) -> str:
+    """The answers as the run's submission writes them, one row an id in the order given."""
+    table = asking(load_table(run_folder), ids, answers_M)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "answers.csv"
+        write(table, readable, answers_M, prob_MC, file)
+        return file.read_text(encoding="utf-8")
+
+
+def _files(images: Sequence[Path]) -> list[Path]:
+    """Each file once, folders opened up; sorted within a folder."""
+    files: dict[Path, None] = {}
+    for path in images:
+        if path.is_dir():
+            files |= dict.fromkeys(sorted(file for file in path.rglob("*") if file.is_file() and file.name[0] != "."))
+        elif path.exists():
+            files[path] = None
+        else:
+            raise DataError(f"there is no image {str(path)!r}; give image files or folders of them")
+    if not files:
+        raise DataError(f"no image in {', '.join(map(str, images))}; give image files or folders of them")
+    return list(files)
+
+
+def _ids(files: Sequence[Path]) -> list[str]:
+    names = [file.name for file in files]
+    return names if len(set(names)) == len(names) else [str(file) for file in files]

@@ -1,0 +1,83 @@
+"""`--preflight`: the whole chain on 64 images in a folder that is thrown away, and a forecast for all of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from medalist.data.table import TEST, ImageTable
+from medalist.pipeline.checks import check
+from medalist.pipeline.way import Features, read
+from medalist.pipeline.whole import Log, carry_out
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe
+
+NUM_IMAGES = 64
+MIN_FOLDS = 3
+TORCH_BYTES = 1.5e9  # a process with torch and a small network
+
+
+def preflight(recipe: Recipe, root: Path, out: Path, *, sink: Sink = ignore) -> str:
+    """Run everything on a few images, then say what all of them will cost.
+
+    The bank starts empty, so that the speed of extraction is measured and not remembered.
+
+    Raises:
+        MedalistError: whatever the real run would meet: a fault of the recipe, an output that cannot be written, a
+            class that the sample submission lacks, a head that cannot learn the task.
+    """
+    check(recipe, out)
+    table = read(recipe, root)
+    few = sample_of(table, NUM_IMAGES, recipe.seed)
+    small = recipe.model_copy(update={"folds": recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})})
+    with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as folder:
+        start, log = time.perf_counter(), Log(sink)
+        features, *_ = carry_out(small, few, Path(folder) / "out", cache=Path(folder) / "cache", log=log)
+        seconds = time.perf_counter() - start
+    return "\n".join(
+        [
+            f"preflight passed: {len(few)} of {len(table)} images through every stage in {seconds:.0f} s",
+            *forecast({**log.seconds, "total": seconds}, features, table, recipe, out),
+        ]
+    )
+
+
+def sample_of(table: ImageTable, num_images: int, seed: int) -> ImageTable:
+    """At most `num_images` rows, a quarter of them test rows; a class is taken with several rows or not at all."""
+    rng = np.random.default_rng(seed)
+    test = np.flatnonzero(table.split == TEST)
+    test = rng.permutation(test)[: num_images // 4]
+    labelled = rng.permutation(np.flatnonzero(table.split != TEST))
+    if isinstance(table.labels, np.ndarray):
+        rank = {label: place for place, label in enumerate(dict.fromkeys(table.labels[labelled].tolist()))}
+        labelled = labelled[np.argsort([rank[label] // 8 for label in table.labels[labelled].tolist()], kind="stable")]
+    return table.take(np.sort(np.concatenate([labelled[: num_images - len(test)], test])))
+
+
+def forecast(seconds: dict[str, float], features: Features, table: ImageTable, recipe: Recipe, out: Path) -> list[str]:
+    """Sentences on time, memory and disk for all N images, each stage scaled by what it grows with."""
+    num_rows, num_columns = len(table), features.x_ND.shape[1]
+    ratio = num_rows / max(len(features.train) + len(features.test), 1)
+    folds = recipe.folds.k / min(recipe.folds.k, MIN_FOLDS)
+    embed_s = seconds["embed"] * ratio
+    fit_s = (seconds["total"] - seconds["embed"]) * ratio * folds
+    # float32 features, their standardised copy, the reduced copy and a Gram matrix of the smaller side.
+    memory = 4 * num_columns * num_rows * 3 + 8 * min(num_rows, num_columns) ** 2 * 2
+    bank = 2 * num_columns * num_rows
+    free = shutil.disk_usage(_existing(out)).free
+    return [
+        f"forecast for {num_rows} images: features at most {embed_s:.0f} s (start-up is scaled too), the rest {fit_s:.0f} s",
+        f"memory about {(memory + TORCH_BYTES) / 1e9:.1f} GB;"
+        f" disk {bank / 1e9:.2f} GB for features, {free / 1e9:.0f} GB are free",
+        *(["warning: the disk will be too small"] if bank > free else []),
+    ]
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,269 @@
+"""The way, top to bottom: read -> embed -> split -> fit -> ensemble -> decide -> submit.
+
+Axes: N usable training images, M test images, D features of all banks side by side, C classes, R heads, K folds.
+Nothing here chooses by experiment; every choice that looks at labels is cross-fitted by the rooms below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medalist.data import layouts
+from medalist.data.facts import Facts
+from medalist.data.groups import duplicate_groups
+from medalist.data.splits import Folds, make_folds
+from medalist.data.table import TEST, ImageTable, Rejected
+from medalist.ensembles import combine, ensembles
+from medalist.errors import DataError
+from medalist.evidence import Estimate, estimate
+from medalist.features.bank import FeatureBank, Space
+from medalist.metrics import metrics
+from medalist.pipeline.chain import State, answers_of, blended, crossfit_chain
+from medalist.pipeline.kept import asking, label_lists
+from medalist.predictions import Predictions
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe
+from medalist.store import failpoint, hash_json
+from medalist.submissions.writers import write
+
+
+@dataclass(frozen=True)
+class Features:
+    """The images of a table as rows of numbers.
+
+    Args:
+        train: the N labelled rows whose image could be read.
+        test: all M test rows.
+        x_ND: float32 features of `train`; the banks' columns side by side, in the order of `spaces`.
+        x_test_MD: float32 features of `test`; a row without a readable image holds zeros.
+        readable_M: which test rows have features.
+        group_N: int64 group of each training row (a group column, duplicates): whole in folds and bootstrap.
+        hashes: N hashes of bytes.
+        test_hashes: M hashes of bytes, empty where unreadable.
+        spaces: what each block of columns is.
+        rejected: labelled and test rows whose image could not be read.
+    """
+
+    train: ImageTable
+    test: ImageTable
+    x_ND: np.ndarray
+    x_test_MD: np.ndarray
+    readable_M: np.ndarray
+    group_N: np.ndarray
+    hashes: tuple[str, ...]
+    test_hashes: tuple[str, ...]
+    spaces: tuple[Space, ...]
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Answers for the metric, and the chain that made them.
+
+    Args:
+        estimate: score of the cross-fitted answers, with its error.
+        in_sample: the same metric on rows that heads and chain were fitted on; for the gap alone.
+        heads: (out-of-fold, in-sample) score of each head by itself, decided by the same rule.
+        answers_L: answers to the L readable test rows.
+        prob_LC: the blended probabilities behind them.
+        chain: JSON state of blend and rule, fitted on all out-of-fold rows; what `predict` applies.
+    """
+
+    estimate: Estimate
+    in_sample: float
+    heads: dict[str, tuple[float, float]]
+    answers_L: np.ndarray
+    prob_LC: np.ndarray
+    chain: State
+
+
+def read(recipe: Recipe, root: Path) -> ImageTable:
+    """The dataset as a table; the recipe's `data` section overrides what would be inferred."""
+    options = recipe.data.model_dump(exclude_none=True)
+    return layouts.read(root, layout=options.pop("layout", None), options=options)
+
+
+def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore) -> Features:
+    """Each image once through each backbone; only what the bank lacks is computed.
+
+    Raises:
+        DataError: no labelled image could be read.
+    """
+    facts, spaces = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
+    readable = np.array([fact.ok for fact in facts], dtype=bool)
+    labelled = table.split != TEST
+    if not (readable & labelled).any():
+        raise DataError(f"none of the {labelled.sum()} labelled images in {table.root} could be read")
+    kept, test = np.flatnonzero(readable & labelled), np.flatnonzero(~labelled)
+    bank = FeatureBank(cache)
+    hashes = [fact.hash if fact.ok else "" for fact in facts]
+    return Features(
+        train=table.take(kept),
+        test=table.take(test),
+        x_ND=columns(bank, spaces, [hashes[i] for i in kept]),
+        x_test_MD=columns(bank, spaces, [hashes[i] for i in test]),
+        readable_M=readable[test],
+        group_N=_groups(recipe, table.take(kept), [facts[i] for i in kept]),
+        hashes=tuple(hashes[i] for i in kept),
+        test_hashes=tuple(hashes[i] for i in test),
+        spaces=tuple(spaces),
+        rejected=tuple(
+            Rejected(str(table.paths[i] or table.ids[i]), facts[i].reason) for i in np.flatnonzero(~readable)
+        ),
+    )
+
+
+def extract(
+    recipe: Recipe, root: Path, paths: Iterable[str], *, cache: Path, sink: Sink = ignore
+) -> tuple[list[Facts], list[Space]]:
+    """Files through the recipe's backbones and views into the bank: facts of each, and the spaces that hold the rows."""
+    from medalist.features.extract import embed as fill
+    from medalist.pipeline.backbones import open_backbones
+
+    backbones = open_backbones(recipe)
+    return fill(root, list(paths), backbones, views=recipe.views, cache=cache, runtime=recipe.runtime, sink=sink)
+
+
+def columns(bank: FeatureBank, spaces: Sequence[Space], hashes: Sequence[str]) -> np.ndarray:
+    """(rows, D) with the spaces side by side; zeros where the hash is empty."""
+    there = np.array([bool(h) for h in hashes], dtype=bool)
+    known = [h for h in hashes if h]
+    x = np.zeros((len(hashes), sum(space.num_features for space in spaces)), np.float32)
+    start = 0
+    for space in spaces:
+        stop = start + space.num_features
+        x[there, start:stop] = bank.read(space, known)
+        start = stop
+    return x
+
+
+def _groups(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
+    """(N,) what must not be torn apart: rows of one group column value, and duplicates unless the recipe says no."""
+    if recipe.folds.duplicates:
+        return duplicate_groups(facts, train.groups)
+    column = np.arange(len(train)) if train.groups is None else train.groups
+    return np.unique(column, return_inverse=True)[1].astype(np.int64)
+
+
+def split(recipe: Recipe, features: Features) -> Folds:
+    """Folds of the training rows: stratified, with groups whole."""
+    fold_N = make_folds(features.train.labels, features.group_N, num_folds=recipe.folds.k, seed=recipe.folds.seed)
+    return Folds(fold_N, tuple(features.train.ids), recipe.folds.k, recipe.folds.seed)
+
+
+def fit(recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink = ignore) -> tuple[Predictions, ...]:
+    """Each head, cross-validated, saved in `out/fitted` and `out/predictions`; one that stands there is not fitted again."""
+    return tuple(_fit_head(text, recipe, features, folds, out, sink) for text in recipe.heads)
+
+
+def _fit_head(text: str, recipe: Recipe, features: Features, folds: Folds, out: Path, sink: Sink) -> Predictions:
+    from medalist.training import heads
+    from medalist.training.crossval import crossval
+
+    train, readable = features.train, features.readable_M
+    head = heads.heads.bind(text)
+    key = hash_json(
+        {
+            "head": head.text,
+            "seed": recipe.seed,
+            "final": recipe.final,
+            "spaces": [space.name for space in features.spaces],
+            "rows": [features.hashes, features.test_hashes],
+            "labels": label_lists(train),
+            "folds": folds.hash,
+            "classes": train.class_hash,
+        }
+    )
+    folder = out / "predictions" / slug(head.text)
+    if (folder / "predictions.json").is_file() and (done := Predictions.load(folder)).meta["key"] == key:
+        return done
+    x_test_LD = features.x_test_MD[readable]
+    fitted, result = crossval(
+        head,
+        features.x_ND,
+        train.labels,
+        folds.fold_N,
+        x_test_LD,
+        num_classes=len(train.classes),
+        seed=recipe.seed,
+        sink=sink,
+    )
+    failpoint("in-fit")
+    refit_KMC = heads.predict(head.text, fitted.refit, x_test_LD)[None]
+    predictions = Predictions(
+        name=head.text,
+        ids=tuple(train.ids),
+        test_ids=tuple(features.test.ids[readable]),
+        oof_NC=result.oof_NC,
+        test_KMC=refit_KMC if recipe.final == "refit" else result.test_KMC,
+        fit_NC=result.fit_NC,
+        scale="prob",
+        class_hash=train.class_hash,
+        fold_hash=folds.hash,
+        meta={"key": key, **{name: value for name, value in result.meta.items() if name != "seconds"}},
+    )
+    fitted.save(out / "fitted" / slug(head.text))
+    predictions.save(folder)
+    return predictions
+
+
+def slug(text: str) -> str:
+    """A head's call as a folder name: `mlp(hidden=8)` -> `mlp-hidden-8`."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
+
+
+def ensemble(recipe: Recipe, runs: Sequence[Predictions], features: Features, folds: Folds) -> Predictions:
+    """The heads as one: rows of fold k blended with weights learnt on the other folds, test rows with those of all.
+
+    Raises:
+        MismatchError: the runs are not of the same rows, classes and folds.
+    """
+    return combine(ensembles.bind(recipe.ensemble), runs, features.train.labels, fold_N=folds.fold_N)
+
+
+def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, folds: Folds) -> Decision:
+    """Blend the heads and answer for the metric; the chain of both is cross-fitted as one.
+
+    Raises:
+        MismatchError: the runs are not of the same rows, classes and folds.
+    """
+    for other in runs[1:]:
+        runs[0].check_same(other)
+    y = features.train.labels
+    oof_NRC, fit_NRC = (np.stack([getattr(run, part) for run in runs], axis=1) for part in ("oof_NC", "fit_NC"))
+    answers_N, chain = crossfit_chain(recipe, oof_NRC, y, folds.fold_N)
+    test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
+    metric = metrics.bind(recipe.metric)
+    return Decision(
+        estimate=estimate(metric, y, answers_N, groups=features.group_N, seed=recipe.seed),
+        in_sample=metric(y, answers_of(recipe, chain, fit_NRC)),
+        heads={run.name: _alone(recipe, run, y, folds) for run in runs},
+        answers_L=answers_of(recipe, chain, test_LRC),
+        prob_LC=blended(recipe, chain, test_LRC),
+        chain=chain,
+    )
+
+
+def _alone(recipe: Recipe, run: Predictions, y: Any, folds: Folds) -> tuple[float, float]:
+    """Cross-fitted and in-sample score of one head without the others."""
+    metric = metrics.bind(recipe.metric)
+    answers_N, chain = crossfit_chain(recipe, run.oof_NC[:, None], y, folds.fold_N)
+    return metric(y, answers_N), metric(y, answers_of(recipe, chain, run.fit_NC[:, None]))
+
+
+def submit(features: Features, decision: Decision, path: Path) -> None:
+    """Write the organisers' file; test ids without a readable image get the class prior.
+
+    Raises:
+        SubmissionError: a check fails; nothing is written.
+    """
+    ids = features.test.ids.tolist()
+    readable = features.test.ids[features.readable_M].tolist()
+    table = features.train if features.train.sample else asking(features.train, ids, decision.answers_L)
+    write(table, readable, decision.answers_L, decision.prob_LC, path)

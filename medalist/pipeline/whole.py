@@ -1,0 +1,138 @@
+"""The whole way into a run folder: the verbs of `way.py` in their order, timed, recorded, and finished by a summary."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medalist import ledger
+from medalist.data.splits import Folds, rare_classes
+from medalist.data.table import ImageTable, Rejected
+from medalist.ledger import Summary
+from medalist.pipeline import way
+from medalist.pipeline.backbones import choose, licence_notes
+from medalist.pipeline.chain import rule_of
+from medalist.pipeline.checks import check, check_table
+from medalist.pipeline.kept import save_table
+from medalist.predictions import Predictions
+from medalist.progress import Sink, fan_out, jsonl, stage
+from medalist.recipe import Recipe
+from medalist.store import failpoint, write_atomic
+
+SUBMISSION = "submission.csv"
+
+
+@dataclass
+class Log:
+    """Where a run's events go, the wall seconds of its stages, and its notes for people."""
+
+    sink: Sink
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, key: dict[str, Any]) -> Summary:
+    """`pipeline.run`, where there is something to do."""
+    check(recipe, out)
+    with ledger.writing(out, key):
+        log = Log(fan_out(sink, jsonl(out / "events.jsonl")))
+        recipe = choose(recipe, log.notes)
+        with stage("total", log.sink, log.seconds):
+            with stage("read", log.sink, log.seconds):
+                table = way.read(recipe, root)
+            features, folds, decision = carry_out(recipe, table, out, cache=cache, log=log)
+        summary = summarise(recipe, table, features, folds, decision, log)
+        ledger.finish(out, summary)
+    return summary
+
+
+def carry_out(
+    recipe: Recipe, table: ImageTable, out: Path, *, cache: Path, log: Log
+) -> tuple[way.Features, Folds, way.Decision]:
+    """From a table to everything that a run folder holds but its summary."""
+    check_table(recipe, table)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "recipe.yaml", recipe.to_yaml().encode())
+    with stage("embed", log.sink, log.seconds):
+        features = way.embed(recipe, table, cache=cache, sink=log.sink)
+    with stage("split", log.sink, log.seconds):
+        folds = way.split(recipe, features)
+        folds.save(out / "folds.csv")
+        save_table(features.train, out)
+        save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
+    with stage("fit", log.sink, log.seconds):
+        runs = way.fit(recipe, features, folds, out, sink=log.sink)
+    with stage("ensemble", log.sink, log.seconds):
+        way.ensemble(recipe, runs, features, folds).save(out / "predictions" / way.slug(recipe.ensemble))
+    with stage("decide", log.sink, log.seconds):
+        decision = way.decide(recipe, runs, features, folds)
+        ledger.write_json(out / "decision.json", _decision_facts(recipe, runs, features, decision))
+    with stage("submit", log.sink, log.seconds):
+        failpoint("before-submission")
+        if len(features.test):
+            way.submit(features, decision, out / SUBMISSION)
+    return features, folds, decision
+
+
+def summarise(
+    recipe: Recipe, table: ImageTable, features: way.Features, folds: Folds, decision: way.Decision, log: Log
+) -> Summary:
+    """The numbers and sentences of a run."""
+    found = decision.estimate
+    return Summary(
+        metric=recipe.metric,
+        score=found.score,
+        score_stderr=found.stderr,
+        interval95=found.interval95,
+        score_in_sample=decision.in_sample,
+        heads={name: {"score": oof, "in_sample": fit} for name, (oof, fit) in decision.heads.items()},
+        seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
+        images=len(table),
+        rejected=len(table.rejected) + len(features.rejected),
+        notes=(*table.notes, *log.notes, *licence_notes(recipe), *_row_notes(features, folds)),
+        submission=SUBMISSION if len(features.test) else None,
+    )
+
+
+def _row_notes(features: way.Features, folds: Folds) -> list[str]:
+    """What a reader of the score must know of its rows."""
+    train, notes = features.train, []
+    duplicates = len(train) - len(set(features.group_N.tolist()))
+    if duplicates:
+        notes.append(f"{duplicates} training images share a group (duplicates, or the group column) and so a fold")
+    rare = rare_classes(train.labels, features.group_N, num_folds=folds.num_folds, num_classes=len(train.classes))
+    if len(rare):
+        names = ", ".join(train.classes[c] for c in rare[:5])
+        notes.append(f"{len(rare)} classes have fewer groups than folds ({names}): their rows may count as wrong")
+    unread = int((~features.readable_M).sum())
+    if unread:
+        notes.append(f"{unread} test images could not be read; their ids are answered by the class prior")
+    return notes
+
+
+def _decision_facts(
+    recipe: Recipe, runs: Sequence[Predictions], features: way.Features, decision: way.Decision
+) -> dict[str, Any]:
+    return {
+        "heads": [run.name for run in runs],
+        "ensemble": recipe.ensemble,
+        "rule": rule_of(recipe).text,
+        "chain": decision.chain,
+        "spaces": [space.name for space in features.spaces],
+        "class_hash": features.train.class_hash,
+        "fold_hash": runs[0].fold_hash,
+        "fitted_on": "out-of-fold probabilities of all training rows; scored cross-fitted",
+    }
+
+
+def save_rejected(rejected: Sequence[Rejected], file: Path) -> None:
+    """What was left out, and why, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "reason"])
+    writer.writerows([entry.path, entry.reason] for entry in rejected)
+    write_atomic(file, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -1,0 +1,139 @@
+"""The whole way on a drawn competition: what a run leaves, what a repeat costs, what new images are answered."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medalist.errors import RecipeError, StoreError
+from medalist.pipeline import run
+from medalist.pipeline.predict import predict
+from medalist.pipeline.way import embed, read, split
+from medalist.predictions import Predictions
+from medalist.recipe import Recipe, load_recipe
+from medalist.submissions.checks import lint
+
+
+def recipe_of(*overrides: str) -> Recipe:
+    return load_recipe(None, ["folds.k=3", *overrides], metric="accuracy", backbones=("embedded",))
+
+
+@pytest.fixture(scope="module")
+def out(competition: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    run(recipe_of(), competition, folder, cache=cache)
+    return folder
+
+
+def rows(file: Path) -> list[list[str]]:
+    with file.open(newline="", encoding="utf-8") as lines:
+        return list(csv.reader(lines))
+
+
+def test_the_run_folder_holds_what_the_readme_says(out: Path) -> None:
+    for name in ("submission.csv", "recipe.yaml", "folds.csv", "rejected.csv", "decision.json", "events.jsonl"):
+        assert (out / name).is_file(), name
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert {"metric", "score", "score_stderr", "interval95", "score_in_sample", "images", "rejected"} <= set(summary)
+    assert summary["interval95"][0] <= summary["score"] <= summary["interval95"][1]
+    assert summary["seconds"]["embed"] <= summary["seconds"]["total"]
+
+
+def test_the_submission_passes_the_organisers_checks(out: Path, competition: Path) -> None:
+    assert lint(out / "submission.csv", competition / "sample_submission.csv") == []
+
+
+def test_the_drawn_classes_are_learnt(out: Path) -> None:
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert summary["score"] > 0.5  # six or more classes: chance is below 0.17
+
+
+def test_every_head_leaves_out_of_fold_rows_for_every_usable_image(out: Path) -> None:
+    folds = rows(out / "folds.csv")[1:]
+    for folder in (out / "predictions").iterdir():
+        predictions = Predictions.load(folder)
+        assert list(predictions.ids) == [row[0] for row in folds]
+        assert np.isfinite(predictions.oof_NC).all()
+
+
+def test_broken_files_are_listed_and_their_ids_are_answered(out: Path, competition: Path) -> None:
+    rejected = {row[0]: row[1] for row in rows(out / "rejected.csv")[1:]}
+    assert any("empty" in reason for reason in rejected.values())
+    wanted = [row[0] for row in rows(competition / "sample_submission.csv")[1:]]
+    assert [row[0] for row in rows(out / "submission.csv")[1:]] == wanted
+
+
+def test_a_repeat_does_nothing_and_needs_no_torch(out: Path, competition: Path, cache: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
+    script = (
+        "import sys; from medalist.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    arguments = ["run", str(competition), "--metric", "accuracy", "--backbone", "embedded", "--folds", "3"]
+    process = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--out", str(out), "--cache", str(cache)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "accuracy" in process.stdout
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()} == before
+
+
+def test_another_recipe_in_the_same_folder_is_refused(out: Path, competition: Path, cache: Path) -> None:
+    with pytest.raises(StoreError, match="another run"):
+        run(recipe_of("heads=ridge"), competition, out, cache=cache)
+
+
+def test_predict_answers_as_the_run_did(out: Path, competition: Path, cache: Path, tmp_path: Path) -> None:
+    text = predict(out, [competition / "test"], cache=tmp_path)
+    new = dict(csv.reader(text.splitlines()[1:]))
+    for image_id, answer in rows(out / "submission.csv")[1:]:
+        given = [label for name, label in new.items() if Path(name).stem == Path(image_id).stem]
+        assert given == [answer]
+
+
+def test_one_new_image_costs_itself(competition: Path, cache: Path, tmp_path: Path) -> None:
+    grown = tmp_path / "grown"
+    shutil.copytree(competition, grown)
+    before = set(cache.rglob("*.npy"))
+    recipe = recipe_of()
+    features = embed(recipe, read(recipe, grown), cache=cache)
+    assert set(cache.rglob("*.npy")) == before  # the same bytes elsewhere are known
+    assert len(features.x_ND) == len(features.train)
+
+
+def test_duplicates_share_a_fold(competition: Path, cache: Path) -> None:
+    recipe = recipe_of()
+    features = embed(recipe, read(recipe, competition), cache=cache)
+    folds = split(recipe, features)
+    fold_of: dict[str, set[int]] = {}
+    for fact, fold in zip(features.facts, folds.fold_N, strict=True):
+        fold_of.setdefault(fact.hash, set()).add(int(fold))
+    assert len(fold_of) < len(features.facts)  # there are duplicates
+    assert all(len(folds_of_bytes) == 1 for folds_of_bytes in fold_of.values())
+
+
+def test_all_faults_are_told_before_the_first_image(competition: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(None, ["heads=[rigde]", "ensemble=blnd", "runtime=fast"], metric="acuracy", backbones=("embeded",))
+    with pytest.raises(RecipeError) as error:
+        run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
+    for near_name in ("ridge", "blend", "accuracy", "embedded", "runtime"):
+        assert near_name in str(error.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_metric_of_another_task_is_told(competition: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(metric="f1_samples", backbones=("embedded",))
+    with pytest.raises(RecipeError, match="type --metric accuracy or log_loss"):
+        run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
