@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ app.add_typer(bank_app, name="bank")
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="folder of the dataset")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="recipe keys, folds.k=10")]
+Licence = Literal["any", "permissive"]
 Cards = Annotated[Path | None, typer.Option("--cards", help="folder of backbone cards (or MEDALIST_CARDS)")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="feature bank (or MEDALIST_CACHE; ~/.cache/medalist)")]
 
@@ -31,12 +32,13 @@ Cache = Annotated[Path | None, typer.Option("--cache", help="feature bank (or ME
 @app.command()
 def check(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
     """Say what DATA is: layout, classes, files left out, broken images, duplicates. Trains nothing."""
+    from medalist.pipeline import cache_folder
     from medalist.pipeline.audit import audit
     from medalist.recipe import load_recipe
 
     recipe = load_recipe(None, overrides or (), metric="accuracy")
     with _bars() as sink:
-        text = audit(recipe, data, cache=cache, sink=sink)
+        text = audit(recipe, data, cache=cache_folder(cache), sink=sink)
     print(text)
 
 
@@ -67,7 +69,7 @@ def run(
         from medalist.pipeline.preflight import preflight as rehearse
 
         with _bars() as sink:
-            text = rehearse(resolved, data, out, cache=cache, sink=sink)
+            text = rehearse(resolved, data, out, sink=sink)
         print(text)
         return
     from medalist.pipeline import run as go
@@ -110,7 +112,7 @@ def lint(
 @app.command()
 def backbones(
     name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
-    license: Annotated[str, typer.Option(help="any or permissive")] = "any",
+    license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",
     cards: Cards = None,
 ) -> None:
     """List the write-ups' backbones, a recommended set a compute tier, and the cards at hand."""

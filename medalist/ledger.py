@@ -19,6 +19,7 @@ from medalist.store import hash_json, write_atomic
 
 SUMMARY = "summary.json"
 KEY = "run.json"
+WRITTEN = (SUMMARY, KEY, "recipe.yaml", "table.json", "folds.csv", "decision.json", "rejected.csv", "submission.csv")
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,8 @@ def reset(out: Path) -> None:
     """Forget the run in `out`, so that it is done anew; only files that a run writes are removed."""
     import shutil
 
-    for name in (SUMMARY, KEY, "submission.csv", "recipe.yaml", "folds.csv", "decision.json", "table.json", "rejected.csv"):
+    for name in (*WRITTEN, "events.jsonl"):
         (out / name).unlink(missing_ok=True)
-    (out / "events.jsonl").unlink(missing_ok=True)
     for folder in ("fitted", "predictions"):
         if (out / folder).is_dir():
             shutil.rmtree(out / folder)

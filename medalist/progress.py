@@ -1,4 +1,4 @@
-"""Events of a running stage (done, total, rate, note) -> sinks: terminal bars, events.jsonl, a callback of the user's."""
+"""Events of a running stage (done, total, rate, note) -> sinks: terminal bars, events.jsonl, a user's callback."""
 
 from __future__ import annotations
 
@@ -72,10 +72,8 @@ def stage(name: str, sink: Sink, seconds: dict[str, float]) -> Iterator[None]:
 def track(items: Iterable[T], name: str, total: int, sink: Sink, *, every_s: float = 0.2) -> Iterator[T]:
     """Yield `items`, telling `sink` how many are done at most every `every_s` seconds."""
     start = last = time.perf_counter()
-    done = 0
-    for item in items:
+    for done, item in enumerate(items, 1):
         yield item
-        done += 1
         now = time.perf_counter()
         if now - last >= every_s or done == total:
             last = now

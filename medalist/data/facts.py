@@ -84,7 +84,8 @@ class FactsCache:
             if stamp is None:
                 continue
             row = self._database.execute(
-                "SELECT facts FROM files JOIN facts USING (hash) WHERE path = ? AND size = ? AND mtime_ns = ? AND maker = ?",
+                "SELECT facts FROM files JOIN facts USING (hash)"
+                " WHERE path = ? AND size = ? AND mtime_ns = ? AND maker = ?",
                 (path, *stamp, self._maker),
             ).fetchone()
             if row is not None:

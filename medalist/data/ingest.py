@@ -106,7 +106,7 @@ def look(path: str, preparations: Sequence[dict[str, Any]]) -> tuple[Facts, list
             animated=picture.animated,
         )
         images = [picture.prepare(Preprocessing.from_dict(value)) for value in preparations]
-        return replace(facts, ok=True, **_signatures(_facts_pixels(picture))), images
+        return _signed(facts, picture), images
     except (DataError, OSError) as error:
         return replace(facts, ok=False, reason=_reason(error)), []
 
@@ -124,19 +124,17 @@ def _reason(error: Exception) -> str:
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
 
 
-def _facts_pixels(picture: Picture) -> Image.Image:
-    """Pixels at the reference scale: the smallest of the decoder's that keeps a short side of FACTS_SIDE."""
-    return picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
-
-
-def _signatures(image: Image.Image) -> dict[str, str]:
+def _signed(facts: Facts, picture: Picture) -> Facts:
+    """Facts of a decoded image: its signatures, at the smallest of the decoder's scales that keeps FACTS_SIDE."""
+    image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
     pixels = np.asarray(image)
-    cells = image.resize((CELLS, CELLS), Image.Resampling.BOX)
-    return {
-        "pixel_hash": hash_bytes(str(pixels.shape).encode() + pixels.tobytes()),
-        "phash": perceptual_hash(image),
-        "colour": np.asarray(cells).tobytes().hex(),
-    }
+    return replace(
+        facts,
+        ok=True,
+        pixel_hash=hash_bytes(str(pixels.shape).encode() + pixels.tobytes()),
+        phash=perceptual_hash(image),
+        colour=np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX)).tobytes().hex(),
+    )
 
 
 def perceptual_hash(image: Image.Image) -> str:

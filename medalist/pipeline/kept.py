@@ -42,12 +42,16 @@ def load_table(out: Path) -> ImageTable:
     """The labelled rows again, and the form of the sample submission."""
     facts = json.loads((out / FILE).read_text(encoding="utf-8"))
     num_rows, classes = len(facts["ids"]), tuple(facts["classes"])
-    form = facts["sample"] and {
-        **facts["sample"],
-        "path": Path(),
-        "ids": (),
-        "columns": tuple(facts["sample"]["columns"]),
-    }
+    form = (
+        None
+        if facts["sample"] is None
+        else {
+            **facts["sample"],
+            "path": Path(),
+            "ids": (),
+            "columns": tuple(facts["sample"]["columns"]),
+        }
+    )
     return ImageTable(
         root=out,
         ids=np.array(facts["ids"], dtype=object),
@@ -56,7 +60,7 @@ def load_table(out: Path) -> ImageTable:
         classes=classes,
         class_names=tuple(facts["class_names"]),
         labels=_labels(facts["labels"], facts["task"], len(classes)),
-        sample=form and SampleSubmission(**form),
+        sample=None if form is None else SampleSubmission(**form),
     )
 
 

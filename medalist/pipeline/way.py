@@ -122,7 +122,7 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
 def extract(
     recipe: Recipe, root: Path, paths: Iterable[str], *, cache: Path, sink: Sink = ignore
 ) -> tuple[list[Facts], list[Space]]:
-    """Files through the recipe's backbones and views into the bank: facts of each, and the spaces that hold the rows."""
+    """Files through the recipe's backbones and views into the bank: facts of each, and the spaces of the rows."""
     from medalist.features.extract import embed as fill
     from medalist.pipeline.backbones import open_backbones
 
@@ -158,7 +158,7 @@ def split(recipe: Recipe, features: Features) -> Folds:
 
 
 def fit(recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink = ignore) -> tuple[Predictions, ...]:
-    """Each head, cross-validated, saved in `out/fitted` and `out/predictions`; one that stands there is not fitted again."""
+    """Each head, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there."""
     return tuple(_fit_head(text, recipe, features, folds, out, sink) for text in recipe.heads)
 
 
