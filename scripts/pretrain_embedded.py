@@ -19,6 +19,7 @@ import math
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -52,8 +53,8 @@ def noise(rng: np.random.Generator, slope: float = 2.0, *, angle: float = 0.0, s
 
 def squash(field_HW: np.ndarray) -> np.ndarray:
     """Any field to [0, 1], robust to outliers."""
-    scaled = (field_HW - field_HW.mean()) / (field_HW.std() + 1e-6)
-    return np.clip(0.5 + scaled / 4, 0, 1)
+    scaled_HW: np.ndarray = (field_HW - field_HW.mean()) / (field_HW.std() + 1e-6)
+    return (0.5 + scaled_HW / 4).clip(0, 1)
 
 
 def petals(gene: np.random.Generator, rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> Drawn:
@@ -137,7 +138,12 @@ def cells(gene: np.random.Generator, rng: np.random.Generator, u: np.ndarray, v:
 
 def leaves(gene: np.random.Generator, rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> Drawn:
     """Dead leaves: superellipses of the class's roundness, slimness and size, thrown on each other."""
-    power, slim, size, spread = gene.uniform(0.6, 6), gene.uniform(0.25, 1), gene.uniform(0.12, 0.45), gene.uniform(0, 3)
+    power, slim, size, spread = (
+        gene.uniform(0.6, 6),
+        gene.uniform(0.25, 1),
+        gene.uniform(0.12, 0.45),
+        gene.uniform(0, 3),
+    )
     rim, covered = gene.random(), np.ones_like(u, bool)
     if gene.random() < 0.5:
         covered = np.hypot(u, v) < 0.9
@@ -158,7 +164,12 @@ def parts(gene: np.random.Generator, rng: np.random.Generator, u: np.ndarray, v:
     mirrored = gene.random() < 0.5
     for _ in range(gene.integers(3, 8)):
         x, y, angle = gene.uniform(-0.6, 0.6), gene.uniform(-0.6, 0.6), gene.uniform(0, np.pi)
-        length, width, power, tone = gene.uniform(0.2, 0.6), gene.uniform(0.08, 0.35), gene.choice([1, 2, 8]), gene.random()
+        length, width, power, tone = (
+            gene.uniform(0.2, 0.6),
+            gene.uniform(0.08, 0.35),
+            gene.choice([1, 2, 8]),
+            gene.random(),
+        )
         angle, length = angle + rng.normal(0, 0.15), length * rng.uniform(0.85, 1.15)
         for side in (1, -1) if mirrored else (1,):
             along = ((side * u - x) * math.cos(angle) + (v - y) * math.sin(angle)) / length
@@ -218,7 +229,8 @@ def palette(gene: np.random.Generator) -> np.ndarray:
     """(4, 3) colours, dark to light, around two hues."""
     base, other = (grey + (gene.random(3) - grey) * gene.uniform(0.2, 1) for grey in gene.random(2))
     mix = np.linspace(0, 1, 4)[:, None]
-    return base * (1 - mix) + other * mix + gene.normal(0, 0.12, (4, 3))
+    palette_43: np.ndarray = base * (1 - mix) + other * mix + gene.normal(0, 0.12, (4, 3))
+    return palette_43
 
 
 def paint(height: np.ndarray, palette_43: np.ndarray) -> np.ndarray:
@@ -226,14 +238,17 @@ def paint(height: np.ndarray, palette_43: np.ndarray) -> np.ndarray:
     position = np.clip(height, 0, 0.999) * (len(palette_43) - 1)
     low = position.astype(int)
     part = (position - low)[..., None]
-    return palette_43[low] * (1 - part) + palette_43[low + 1] * part
+    colour_HW3: np.ndarray = palette_43[low] * (1 - part) + palette_43[low + 1] * part
+    return colour_HW3
 
 
 def light(colour: np.ndarray, height: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Shade by the slope of `height` towards a lamp at a random angle."""
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 3)
     dy, dx = np.gradient(height)
-    return colour * (1 + np.clip(strength * (dx * math.cos(angle) + dy * math.sin(angle)), -0.6, 0.6))[..., None]
+    slope_HW = strength * (dx * math.cos(angle) + dy * math.sin(angle))
+    lit_HW3: np.ndarray = colour * (1 + np.clip(slope_HW, -0.6, 0.6))[..., None]
+    return lit_HW3
 
 
 def draw_all(per_class: int, workers: int) -> tuple[Tensor, Tensor]:
@@ -280,16 +295,18 @@ def train(image_BCHW: Tensor, label_B: Tensor, *, epochs: int, batch: int = 128,
             logits_BC = model(augment(image_BCHW[rows], side).contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits_BC, label_B[rows], label_smoothing=0.1)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             loss_sum += loss.item()
             right += int((logits_BC.argmax(1) == label_B[rows]).sum())
-        print(f"epoch {epoch + 1}/{epochs} loss {loss_sum / steps:.3f} accuracy {right / steps / batch:.3f}", flush=True)
+        print(
+            f"epoch {epoch + 1}/{epochs} loss {loss_sum / steps:.3f} accuracy {right / steps / batch:.3f}", flush=True
+        )
     return model.eval()
 
 
-def write_card(model: nn.Module, folder: Path, *, input_side: int, seen: str) -> None:
+def write_card(model: Any, folder: Path, *, input_side: int, seen: str) -> None:
     """Write `embedded.safetensors` (float16 kernels, the rest float32, no classifier) and its card beside it."""
     model.reset_classifier(0)
     state = {

@@ -120,7 +120,8 @@ def _background(width: int, height: int, rng: np.random.Generator) -> np.ndarray
     angle = rng.uniform(0, 2 * math.pi)
     share = 0.5 + ((x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle)) / math.sqrt(2)
     first, second = np.array(_colours(rng, 2))
-    return (first * share[..., None] + second * (1 - share[..., None])).astype(np.uint8)
+    colour_HW3: np.ndarray = first * share[..., None] + second * (1 - share[..., None])
+    return colour_HW3.astype(np.uint8)
 
 
 def _clutter(canvas: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Generator) -> None:
@@ -152,8 +153,8 @@ def _pose(width: int, height: int, rng: np.random.Generator) -> Callable[[np.nda
 
 
 def oval(x: float, y: float, rx: float, ry: float) -> np.ndarray:
-    """(36, 2) points of an axis-parallel ellipse."""
-    angle = np.linspace(0, 2 * math.pi, 36, endpoint=False)
+    """(37, 2) points of an axis-parallel ellipse, closed."""
+    angle = np.linspace(0, 2 * math.pi, 37)
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
 
 
@@ -168,7 +169,7 @@ def polygon(*points: tuple[float, float]) -> np.ndarray:
 
 
 def ring(x: float, y: float, radius: float, hole: float) -> np.ndarray:
-    """(72, 2) points of a closed band of outer `radius` around a hole, as one polygon."""
+    """(74, 2) points of a closed band of outer `radius` around a hole, as one polygon."""
     return np.concatenate([oval(x, y, radius, radius), oval(x, y, hole, hole)[::-1]])
 
 
