@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -27,6 +28,14 @@ def tracked_files() -> list[Path]:
 def normal(name: str) -> str:
     """A package's name as indexes spell it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make without what an outer make (`make test`) would hand on."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "VENV")}
+    return subprocess.run(
+        ["make", "--dry-run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment
+    )
 
 
 def needed() -> set[str]:
@@ -56,14 +65,12 @@ def test_torch_is_new_enough_to_work_with_torchvision() -> None:
 
 @pytest.mark.parametrize("target", ["help", "demo", "test", "test-slow", "check", "bench", "clean"])
 def test_make_target_parses(target: str) -> None:
-    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = make(target)
     assert done.returncode == 0, done.stderr
 
 
 def test_make_says_first_what_it_downloads(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["make", "--dry-run", "demo", f"VENV={tmp_path}/new"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    done = make("demo", f"VENV={tmp_path}/new")
     first = done.stdout.splitlines()[0]
     assert "torch" in first
     assert "GB" in first
