@@ -1,8 +1,8 @@
 """Bytes on disk that survive a kill: atomic writes, hashes, and content-addressed shards of rows.
 
-Nothing here is unpickled; an array is a `.npy`, its description a JSON sidecar. A shard's name is the hash of its keys
-and its array's checksum, so that the name vouches for the sidecar and the sidecar for the array: same rows, same bytes,
-same name, and several processes that write the same shard write the same files. Axes: N rows, D columns.
+Nothing here is unpickled; an array is a `.npy`, its description a JSON sidecar. A shard's name is the hash of its
+sidecar, so that the name vouches for the sidecar and the sidecar for the array: same rows, same bytes, same name, and
+several processes that write the same shard write the same files. Axes: N rows, D columns.
 """
 
 from __future__ import annotations
@@ -100,11 +100,13 @@ class Shard:
 def write_shard(folder: Path, keys: Sequence[str], rows_ND: np.ndarray) -> Shard:
     """Write rows under their keys; a shard counts from the moment its sidecar stands, which is written last."""
     data = array_bytes(rows_ND)
-    shard = Shard(folder / f"{_shard_name(keys, hash_bytes(data))}.json", tuple(keys), hash_bytes(data))
+    sha256 = hash_bytes(data)
+    head = {"keys": list(keys), "sha256": sha256, "dtype": rows_ND.dtype.str, "shape": list(rows_ND.shape)}
+    described = json.dumps(head, sort_keys=True).encode()
+    shard = Shard(folder / f"{_name_of(described)}.json", tuple(keys), sha256)
     write_atomic(shard.array, data)
     failpoint("after-shard")
-    head = {"keys": list(keys), "sha256": shard.sha256, "dtype": rows_ND.dtype.str, "shape": list(rows_ND.shape)}
-    write_atomic(shard.sidecar, json.dumps(head, sort_keys=True).encode())
+    write_atomic(shard.sidecar, described)
     failpoint("after-sidecar")
     return shard
 
@@ -116,14 +118,13 @@ def open_shard(sidecar: Path) -> Shard:
         StoreError: the sidecar is not what its name vouches for.
     """
     try:
-        head = json.loads(sidecar.read_bytes())
-        shard = Shard(sidecar, tuple(head["keys"]), head["sha256"])
-        intact = _shard_name(shard.keys, shard.sha256) == sidecar.stem
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        described = sidecar.read_bytes()
+    except OSError as error:
         raise StoreError(f"the sidecar {sidecar} cannot be read: {error}") from error
-    if not intact:
-        raise StoreError(f"the sidecar {sidecar} is not what its name vouches for")
-    return shard
+    if _name_of(described) != sidecar.stem:
+        raise StoreError(f"the sidecar {sidecar} is damaged: its bytes do not hash to its name")
+    head = json.loads(described)
+    return Shard(sidecar, tuple(head["keys"]), head["sha256"])
 
 
 def verify_shard(shard: Shard) -> None:
@@ -149,5 +150,5 @@ def set_aside(sidecar: Path) -> None:
             file.replace(file.with_name(file.name + SET_ASIDE))
 
 
-def _shard_name(keys: Sequence[str], sha256: str) -> str:
-    return hash_json([list(keys), sha256])[:32]
+def _name_of(described: bytes) -> str:
+    return hash_bytes(described)[:32]

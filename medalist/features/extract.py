@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +30,7 @@ from medalist.progress import Event, Sink, ignore, track
 
 T = TypeVar("T")
 VIEWS = ("center", "flip")
+AHEAD = 64
 
 
 def embed(
@@ -39,7 +41,7 @@ def embed(
     views: Sequence[str] = ("center",),
     cache: Path,
     runtime: str = AUTO,
-    batch: int = 32,
+    batch: int | None = None,
     shard_rows: int = 512,
     sink: Sink = ignore,
 ) -> tuple[list[Facts], list[Space]]:
@@ -52,9 +54,9 @@ def embed(
         views: `center`, and `flip` for its mirror image, from the same pixels.
         cache: folder of bank and facts.
         runtime: see `backbones.runtimes.open_runtime`.
-        batch: rows of every forward pass.
+        batch: rows of every forward pass; None: what suits the runtime.
         shard_rows: images of a cell, the most that a kill can cost.
-        sink: takes events of the stage `embed`.
+        sink: takes events of the stage `embed`; the first notes damaged shards and non-commercial weights.
 
     Returns:
         N facts, and the spaces: all views of the first backbone, then of the second.
@@ -65,8 +67,8 @@ def embed(
     for view in views:
         if view not in VIEWS:
             raise RecipeError(f"unknown view {view!r}{near(view, VIEWS)} known: {', '.join(VIEWS)}")
-    bank = FeatureBank(cache)
-    columns = [_Column(backbone, tuple(views), bank, runtime, batch) for backbone in backbones]
+    bank, lanes = FeatureBank(cache), Lanes()
+    columns = [_Column(backbone, tuple(views), bank, runtime, batch, lanes) for backbone in backbones]
     facts = known_facts(root, paths, cache=cache)
     hashes = [fact.hash for fact in facts if fact is not None and fact.ok]
     unknown = any(fact is None for fact in facts)
@@ -74,12 +76,15 @@ def embed(
     columns = [column for column, absent in lacking if unknown or absent]
     absent = set().union(*(absent for _, absent in lacking))
     todo = [i for i, fact in enumerate(facts) if fact is None or (fact.ok and fact.hash in absent)]
-    sink(
-        Event("embed", 0, len(todo), 0.0, {"known": len(paths) - len(todo), "damaged": [str(p) for p in bank.damaged]})
-    )
+    note = {
+        "known": len(paths) - len(todo),
+        "damaged": [str(path) for path in bank.damaged],
+        "non_commercial": [backbone.name for backbone in backbones if backbone.non_commercial],
+    }
+    sink(Event("embed", 0, len(todo), 0.0, note))
     preparations = list(dict.fromkeys(column.preparation for column in columns))
     stream = ingest(root, [paths[i] for i in todo], preparations=preparations, cache=cache)
-    with closing(ahead(stream, 2 * batch)) as arriving:
+    with lanes, closing(ahead(stream, AHEAD)) as arriving:
         arrived = zip(todo, track(arriving, "embed", len(todo), sink), strict=True)
         for _, cell in groupby(arrived, key=lambda pair: pair[0] // shard_rows):
             for i, one in cell:
@@ -99,10 +104,11 @@ class _Column:
     views: tuple[str, ...]
     bank: FeatureBank
     runtime: str
-    batch: int
+    batch: int | None
+    lanes: Lanes
     _arrived: dict[str, np.ndarray] = field(default_factory=dict)
     _waiting: dict[str, np.ndarray] = field(default_factory=dict)
-    _rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    _running: list[Future[np.ndarray]] = field(default_factory=list)
     _done: list[str] = field(default_factory=list)
 
     @cached_property
@@ -113,6 +119,11 @@ class _Column:
     def spaces(self) -> list[Space]:
         """One a view."""
         return [space_of(self.backbone, view, runtime=self.runtime, batch=self.batch) for view in self.views]
+
+    @property
+    def _size(self) -> int:
+        """Rows of a forward pass."""
+        return int(self.spaces[0].key["runtime"]["batch"])
 
     @cached_property
     def _forward(self) -> Runtime:
@@ -126,18 +137,19 @@ class _Column:
         """Take an image; the forward pass runs when a batch is full."""
         if one.facts.ok:
             self._arrived[one.facts.hash] = one.images[preparations.index(self.preparation)]
-        if len(self._arrived) == self.batch:
+        if len(self._arrived) == self._size:
             self._admit()
 
     def finish_cell(self) -> None:
         """Run what waits, and write the cell's rows, a shard a space."""
         self._admit()
         self._run(list(self._waiting))
-        for space, view in zip(self.spaces, self.views, strict=True):
-            rows = dict(zip(self._done, self._rows.get(view, []), strict=False))
+        results = [future.result() for future in self._running]
+        for position, space in enumerate(self.spaces):
             if keys := self.bank.missing(space, self._done):
+                rows = dict(zip(self._done, np.concatenate(results[position :: len(self.views)]), strict=True))
                 self.bank.write(space, keys, np.stack([rows[key] for key in keys]))
-        self._rows.clear()
+        self._running.clear()
         self._done.clear()
 
     def _admit(self) -> None:
@@ -145,8 +157,8 @@ class _Column:
         absent = self.missing(list(self._arrived)) - set(self._done)
         self._waiting |= {key: pixels for key, pixels in self._arrived.items() if key in absent}
         self._arrived.clear()
-        while len(self._waiting) >= self.batch:
-            self._run(list(self._waiting)[: self.batch])
+        while len(self._waiting) >= self._size:
+            self._run(list(self._waiting)[: self._size])
 
     def _run(self, keys: list[str]) -> None:
         if not keys:
@@ -154,11 +166,11 @@ class _Column:
         pixels_BHWC = np.stack([self._waiting.pop(key) for key in keys])
         for view in self.views:
             seen_BHWC = pixels_BHWC if view == "center" else pixels_BHWC[:, :, ::-1]
-            self._rows.setdefault(view, []).extend(self._forward(seen_BHWC))
+            self._running.append(self.lanes.submit(self._forward, seen_BHWC))
         self._done += keys
 
 
-def space_of(backbone: Backbone, view: str, *, runtime: str = AUTO, batch: int = 32) -> Space:
+def space_of(backbone: Backbone, view: str, *, runtime: str = AUTO, batch: int | None = None) -> Space:
     """The space that `embed` would fill; loads no torch."""
     key = {
         "name": backbone.name,
@@ -169,6 +181,31 @@ def space_of(backbone: Backbone, view: str, *, runtime: str = AUTO, batch: int =
         "decoder": decoder_version(),
     }
     return Space(key, backbone.num_features)
+
+
+class Lanes:
+    """Threads for forward passes, as many as a runtime wants; whoever hands over too much waits."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._room = threading.Semaphore()
+
+    def submit(self, forward: Runtime, pixels_BHWC: np.ndarray) -> Future[np.ndarray]:
+        """Run `forward` on one of the threads."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(forward.lanes, "medalist-lane")
+            self._room = threading.Semaphore(forward.lanes + 1)
+        self._room.acquire()
+        future = self._pool.submit(forward, pixels_BHWC)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
 
 def ahead(items: Iterator[T], depth: int) -> Generator[T]:

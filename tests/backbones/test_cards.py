@@ -104,7 +104,7 @@ def test_a_pickle_under_a_safetensors_name_is_never_run(card_writer: Callable[..
 def test_a_card_that_does_not_fit_its_weights(
     card_writer: Callable[..., Path], tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(BackboneError, match="do not fit|features"):
+    with pytest.raises(BackboneError, match=r"do not fit|features"):
         open_card(card_writer(tmp_path, "test_resnet", **changes)).build()
 
 
@@ -150,7 +150,7 @@ def test_a_real_card_gives_what_timm_gives(shared: Callable[[str], Path], name: 
 
     backbone = open_backbone(name, cards=folder)
     pixels = timm.data.create_transform(**config, is_training=False, normalize=False)(Image.open(photo).convert("RGB"))
-    got = open_runtime(backbone, runtime="torch_f32", batch=2, threads=1)(pixels.permute(1, 2, 0).numpy()[None])
+    got = open_runtime(backbone, runtime="torch_f32", batch=2)(pixels.permute(1, 2, 0).numpy()[None])
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
     assert backbone.num_params == sum(parameter.numel() for parameter in reference.parameters())
     assert backbone.permissive

@@ -85,7 +85,8 @@ def test_folding_keeps_the_function_or_the_network(card_folder: Path) -> None:
 
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.norm, self.first = torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3), torch.nn.Conv2d(3, 3, 1)
+            self.conv, self.norm = torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3)
+            self.first = torch.nn.Conv2d(3, 3, 1)
             self.norm.running_mean.fill_(3.0)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
