@@ -1,7 +1,7 @@
 """Bytes of an image file -> RGB pixels, and those pixels as a backbone wants them. Pillow and numpy only.
 
-The format is told by the bytes, never by the name, from an allow-list. Pixels come as displayed (EXIF orientation applied), the first
-frame of several, transparency laid on white. Axes: H W pixels.
+The format is told by the bytes, never by the name, from an allow-list. Pixels come as displayed (EXIF orientation
+applied), the first frame of several, transparency laid on white. Axes: H W pixels.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Picture:
             self.width, self.height = self.height, self.width
 
     def divisor(self, width: int, height: int) -> int:
-        """The largest of 1, 2, 4, 8 that leaves at least `width` x `height` pixels; other formats than JPEG know only 1."""
+        """The largest of 1, 2, 4, 8 that leaves `width` x `height` pixels or more; formats other than JPEG know only 1."""
         if self.format not in ("JPEG", "MPO"):
             return 1
         return next((d for d in (8, 4, 2) if self.width // d >= width and self.height // d >= height), 1)

@@ -57,9 +57,15 @@ class Facts:
 NO_FILE = Facts(False, "there is no file for this id")
 
 
+def absolute(root: Path, paths: Sequence[str]) -> list[str]:
+    """Absolute paths of files below `root`; an empty path stays empty."""
+    folder = os.path.abspath(root)
+    return [os.path.join(folder, path) if path else "" for path in paths]
+
+
 def known_facts(root: Path, paths: Sequence[str], *, cache: Path) -> list[Facts | None]:
     """What the cache knows of N files, None where a file must be looked at; an empty path is a row without a file."""
-    full = [str(root / path) if path else "" for path in paths]
+    full = absolute(root, paths)
     database = FactsCache(cache)
     known = database.recall([path for path in full if path])
     database.close()

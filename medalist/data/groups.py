@@ -70,20 +70,16 @@ def near_duplicates(facts: Sequence[Facts]) -> Pairs:
     Likeness is passed on (A like B, B like C), but not without end: a chain is cut where it leaves CHAIN times these
     limits around its first picture.
     """
-    index = np.array([i for i, fact in enumerate(facts) if fact.phash], np.int64)
+    # 1. Equal hash and equal colours are one picture: ten thousand blank pages are no crowd.
+    index, first = _same([fact.phash and fact.phash + fact.colour for fact in facts])
     if not len(index):
         return index, index
-    # 1. Equal hash and equal colours are one picture: ten thousand blank pages are no crowd.
-    looks = np.array([facts[i].phash + facts[i].colour for i in index])
-    looks, first, inverse = np.unique(looks, return_index=True, return_inverse=True)
-    hash_U = np.array([int(look[:16], 16) for look in looks], np.uint64)
-    colour_UC = np.frombuffer(bytes.fromhex("".join(look[16:] for look in looks)), np.uint8).reshape(len(looks), -1)
-    # 2. Components of likeness, in the order of their first image; 3. long ones cut.
-    rank = np.argsort(first, kind="stable")
-    hash_U, colour_UC, first = hash_U[rank], colour_UC[rank].astype(np.int16), first[rank]
-    component_U = _alike(hash_U, colour_UC)
-    head_U = _cut(component_U, hash_U, colour_UC)
-    return index, index[first[head_U[np.argsort(rank)[inverse]]]]
+    row_U, picture = np.unique(first, return_inverse=True)
+    hash_U = np.array([int(facts[i].phash, 16) for i in row_U], np.uint64)
+    colour_UC = np.stack([np.frombuffer(bytes.fromhex(facts[i].colour), np.uint8) for i in row_U]).astype(np.int16)
+    # 2. Components of likeness; 3. long ones cut.
+    head_U = _cut(_alike(hash_U, colour_UC), hash_U, colour_UC)
+    return index, row_U[head_U[picture]]
 
 
 def _alike(hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
@@ -127,7 +123,7 @@ def _near(hash_U: np.ndarray, colour_UC: np.ndarray, left: np.ndarray, right: np
 def _cut(component_U: np.ndarray, hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
     """Head of each picture: the first of its component, unless that is too far away; then the first of those left over."""
     head_U = np.arange(len(component_U))
-    left_over = head_U
+    left_over = np.arange(len(component_U))
     while len(left_over):
         _, first, inverse = np.unique(component_U[left_over], return_index=True, return_inverse=True)
         heads = left_over[first[inverse]]
@@ -139,14 +135,16 @@ def _cut(component_U: np.ndarray, hash_U: np.ndarray, colour_UC: np.ndarray) -> 
 
 def _same(keys: Sequence[str]) -> Pairs:
     """Pairs (image, first image with the same key); an empty key is like no other."""
-    index = np.array([i for i, key in enumerate(keys) if key], np.int64)
-    _, first, inverse = np.unique(np.array([keys[i] for i in index], str), return_index=True, return_inverse=True)
-    return index, index[first[inverse]]
+    first: dict[str, int] = {}
+    pairs = [(i, first.setdefault(key, i)) for i, key in enumerate(keys) if key]
+    left_right = np.array(pairs, np.int64).reshape(-1, 2)
+    return left_right[:, 0], left_right[:, 1]
 
 
 def _components(size: int, pairs: Sequence[Pairs]) -> np.ndarray:
     """Connected component of each of `size` nodes, int64, numbered in the order of first appearance."""
-    left, right = (np.concatenate([np.empty(0, np.int64), *side]) for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    left = np.concatenate([np.empty(0, np.int64), *(pair[0] for pair in pairs)])
+    right = np.concatenate([np.empty(0, np.int64), *(pair[1] for pair in pairs)])
     links = (np.ones(len(left), bool), (left, right))
     component = connected_components(coo_array(links, shape=(size, size)), directed=False)[1]
     _, first, inverse = np.unique(component, return_index=True, return_inverse=True)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from medalist.data.decode import Picture, Preprocessing
-from medalist.data.facts import NO_FILE, Facts, FactsCache, known_facts, stamp_of
+from medalist.data.facts import NO_FILE, Facts, FactsCache, absolute, known_facts, stamp_of
 from medalist.engines import Stage, map
 from medalist.errors import DataError
 from medalist.progress import Sink, ignore, track
@@ -26,6 +26,7 @@ from medalist.store import hash_bytes
 FACTS_SIDE = 256  # facts come from a decode with at least this short side, whatever a backbone wants
 HASH_SIDE, HASH_LOW = 32, 8
 CELLS = 4
+MAX_BYTES = 1 << 30
 REMEMBER_EVERY = 256
 
 
@@ -57,7 +58,7 @@ def ingest(
         workers: processes; None: one a core.
         timeout_s: seconds after which a file's decoder is killed.
     """
-    full = [str(root / path) if path else "" for path in paths]
+    full = absolute(root, paths)
     stage = Stage("medalist.data.ingest:look", {"preparations": [asdict(p) for p in preparations]})
     remembered = FactsCache(cache)
     fresh: list[tuple[str, tuple[int, int], Facts]] = []
@@ -65,8 +66,8 @@ def ingest(
     try:
         for outcome in map([stage], full, workers=workers, timeout_s=timeout_s):
             path = full[outcome.index]
-            facts, images = outcome.value if outcome.error is None else (Facts(False, outcome.error), [])
-            if path in stamps and outcome.error is None:
+            facts, images = outcome.value if outcome.error is None else (_failed(path, outcome.error), [])
+            if path in stamps:
                 fresh.append((path, stamps[path], facts))
             yield Ingested(outcome.index, facts, images)
             if len(fresh) >= REMEMBER_EVERY:
@@ -85,6 +86,24 @@ def facts_of(
     new = list(dict.fromkeys(path for path, fact in zip(paths, facts, strict=True) if fact is None))
     found = dict(zip(new, track(ingest(root, new, cache=cache, workers=workers), "look", len(new), sink), strict=True))
     return [found[path].facts if fact is None else fact for path, fact in zip(paths, facts, strict=True)]
+
+
+def _failed(path: str, error: str) -> Facts:
+    """Facts of a file that crashed or hung its decoder: with the hash of its bytes, so that it is not tried again.
+
+    A process that was killed from outside (signal 9: out of memory) says nothing about the file: no hash.
+    """
+    facts = Facts(False, error)
+    if "signal 9," in error:
+        return facts
+    (outcome,) = map([Stage("medalist.data.ingest:fingerprint")], [path], workers=1)
+    return facts if outcome.error else replace(facts, **outcome.value)
+
+
+def fingerprint(path: str) -> dict[str, Any]:
+    """The stage that reads a file without decoding it: its hash and size."""
+    data = _read(path)
+    return {"hash": hash_bytes(data), "bytes": len(data)}
 
 
 def look(path: str, preparations: Sequence[dict[str, Any]]) -> tuple[Facts, list[np.ndarray]]:
@@ -115,8 +134,11 @@ def _read(path: str) -> bytes:
     """All bytes of a regular file; a pipe, device or folder is refused without waiting for it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise DataError("not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise DataError(f"{status.st_size:,} bytes are more than the {MAX_BYTES:,} that are read")
         return file.read()
 
 

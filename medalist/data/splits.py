@@ -82,9 +82,9 @@ def make_folds(labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds
     Raises:
         DataError: fewer groups than folds.
 
-    Groups are dealt largest first to the fold that lacks their labels most. Labels are served rarest first, each time the
-    one with the fewest rows left (iterative stratification: Sechidis, Tsoumakas, Vlahavas 2011, algorithm 1); with one
-    label a row and groups of one row, class counts of two folds differ by at most 1.
+    Groups are dealt largest first to the fold that lacks their labels most. Labels are served rarest first, each time
+    the one with the fewest rows left (iterative stratification: Sechidis, Tsoumakas, Vlahavas 2011, algorithm 1); with
+    one label a row and groups of one row, class counts of two folds differ by at most 1.
     """
     num_groups = int(group_N.max(initial=-1)) + 1
     if num_groups < num_folds:
