@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL
@@ -31,6 +31,7 @@ from PIL import (  # noqa: F401
 
 from medalist.errors import DataError, near
 
+T = TypeVar("T")
 MAX_PIXELS = 180_000_000
 ORIENTATION = 0x0112
 SIGNATURES = (
@@ -149,7 +150,9 @@ class Picture:
         image = _open(data)
         self._image: Image.Image | None = image
         self.format, self.mode = str(image.format), image.mode
-        self.animated = self.format in ("GIF", "WEBP", "PNG") and _guarded(lambda: bool(image.is_animated))
+        self.animated = self.format in ("GIF", "WEBP", "PNG") and _guarded(
+            lambda: bool(getattr(image, "is_animated", False))
+        )
         orientation = _orientation(image)
         self.rotated = orientation in TRANSPOSITIONS
         self.width, self.height = image.size
@@ -157,7 +160,7 @@ class Picture:
             self.width, self.height = self.height, self.width
 
     def divisor(self, width: int, height: int) -> int:
-        """The largest of 1, 2, 4, 8 that leaves `width` x `height` pixels or more; formats other than JPEG know only 1."""
+        """The largest of 1, 2, 4, 8 that leaves `width` x `height` pixels or more; 1 for all formats but JPEG."""
         if self.format not in ("JPEG", "MPO"):
             return 1
         return next((d for d in (8, 4, 2) if self.width // d >= width and self.height // d >= height), 1)
@@ -201,7 +204,7 @@ def _sniff(data: bytes) -> str:
     raise DataError(f"not an image of a known format: it begins with {data[:12]!r}")
 
 
-def _guarded(read: Any) -> Any:
+def _guarded(read: Callable[[], T]) -> T:
     """Pillow meets hostile bytes here and answers with nearly any exception: each becomes a DataError."""
     try:
         with warnings.catch_warnings():
@@ -284,5 +287,5 @@ def _fit(image: Image.Image, size: tuple[int, int], divisor: int, preprocessing:
     if image.size == target:
         return np.asarray(image)
     canvas = Image.new("RGB", target, tuple(round(255 * value) for value in preprocessing.mean))
-    canvas.paste(image, tuple((part - side) // 2 for part, side in zip(target, image.size, strict=True)))
+    canvas.paste(image, ((target[0] - shown[0]) // 2, (target[1] - shown[1]) // 2))
     return np.asarray(canvas)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -65,7 +65,7 @@ def _cluster(facts: Sequence[Facts], rows: np.ndarray, labels_N: np.ndarray | No
 
 
 def near_duplicates(facts: Sequence[Facts]) -> Pairs:
-    """(image, first image of its kind), for pictures whose hashes differ in at most MAX_BITS bits and colours are close.
+    """(image, first image of its kind): hashes differ in at most MAX_BITS bits, colours by MAX_COLOUR.
 
     Likeness is passed on (A like B, B like C), but not without end: a chain is cut where it leaves CHAIN times these
     limits around its first picture.
@@ -83,9 +83,9 @@ def near_duplicates(facts: Sequence[Facts]) -> Pairs:
 
 
 def _alike(hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
-    """Component of likeness of each picture; near pairs are sought among those that agree in NUM_EQUAL bands of bits."""
+    """Component of likeness of each picture; pairs are sought among those that agree in NUM_EQUAL bands."""
     edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
-    masks = [sum(1 << bit for bit in range(low, high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    masks = [sum(1 << bit for bit in range(low, high)) for low, high in pairwise(edges)]
     component_U = np.arange(len(hash_U))
     for equal in combinations(masks, NUM_EQUAL):
         pairs = []
@@ -113,7 +113,7 @@ def _neighbours(hash_U: np.ndarray, mask: np.uint64) -> Iterator[Pairs]:
 
 def _near(hash_U: np.ndarray, colour_UC: np.ndarray, left: np.ndarray, right: np.ndarray, slack: int) -> np.ndarray:
     """(P,) bool: pairs within `slack` times both limits; colours are looked at only where the hashes are near."""
-    near = np.bitwise_count(hash_U[left] ^ hash_U[right]) <= slack * MAX_BITS
+    near: np.ndarray = np.bitwise_count(hash_U[left] ^ hash_U[right]) <= slack * MAX_BITS
     some = np.flatnonzero(near)
     apart = np.abs(colour_UC[left[some]] - colour_UC[right[some]]).mean(axis=1)
     near[some] = apart <= slack * MAX_COLOUR
@@ -121,7 +121,7 @@ def _near(hash_U: np.ndarray, colour_UC: np.ndarray, left: np.ndarray, right: np
 
 
 def _cut(component_U: np.ndarray, hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
-    """Head of each picture: the first of its component, unless that is too far away; then the first of those left over."""
+    """Head of each picture: the first of its component, or the first of those that are too far from that one."""
     head_U = np.arange(len(component_U))
     left_over = np.arange(len(component_U))
     while len(left_over):

@@ -18,8 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
-from medalist.engines.worker import receive, send
+from medalist.engines.worker import CANNOT_IMPORT, receive, send
+from medalist.errors import MedalistError
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # a worker is one core
 QUEUE = 2  # items in a worker's hands: one at work, one waiting, so that it never idles while the parent computes
 
 
@@ -59,8 +61,11 @@ def map(  # the contract's name; it shadows the builtin in this module alone
 
     Yields:
         An Outcome an item, in the order of the items. Closing the iterator ends the workers.
+
+    Raises:
+        MedalistError: a worker cannot import a stage.
     """
-    pool = _Pool(stages, workers or len(os.sched_getaffinity(0)), timeout_s)
+    pool = _Pool(stages, workers or usable_cores(), timeout_s)
     source = enumerate(items)
     ready: dict[int, Outcome] = {}
     given = done = 0
@@ -80,12 +85,22 @@ def map(  # the contract's name; it shadows the builtin in this module alone
         pool.close()
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Worker:
     """A subprocess, and the items in its hands in the order given: (index, item)."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
-        command = [sys.executable, "-c", "from medalist.engines.worker import main; main()"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        # -P and our own search path: a worker imports what this process would, not what lies in the current folder.
+        command = [sys.executable, "-P", "-c", "from medalist.engines.worker import main; main()"]
+        search_path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+        surroundings = {**os.environ, **ONE_THREAD, "PYTHONPATH": search_path}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=surroundings
+        )
         self.items: deque[tuple[int, Any]] = deque()
         self.since = time.monotonic()
         self.questions, self.answers = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
@@ -142,6 +157,11 @@ class _Pool:
             value, error = receive(worker.answers)
         except EOFError:
             code = worker.process.wait()
+            if code == CANNOT_IMPORT:
+                names = ", ".join(stage.function for stage in self.stages)
+                raise MedalistError(
+                    f"a worker cannot import {names}: see its message above; give module:function"
+                ) from None
             end = f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit status {code}"
             return self._bury(worker, f"its worker process died ({end})")
         worker.since = time.monotonic()

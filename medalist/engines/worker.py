@@ -1,15 +1,17 @@
-"""A worker process, started by `local.py`. Messages in on standard input, messages out on a private pipe.
+"""A worker process, started by `local.py`. Messages come and go on private copies of standard input and output.
 
-A message is 8 bytes of length, then a pickle; both ends are this program, nothing is read from disk. Standard output is
-pointed at standard error first, so that a library that prints cannot break the protocol. End of input ends the worker.
+A message is 8 bytes of length, then a pickle; both ends are this program, nothing is read from disk. Standard input is
+pointed at nothing and standard output at standard error, so that a library that reads or prints cannot break the
+protocol. End of input ends the worker.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import signal
 import struct
-import sys
+import traceback
 from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
@@ -18,6 +20,7 @@ from threading import Thread
 from typing import Any, BinaryIO
 
 HEADER = struct.Struct("<Q")
+CANNOT_IMPORT = 69  # exit status
 
 
 def send(pipe: BinaryIO, message: Any) -> None:
@@ -59,20 +62,27 @@ def resolve(reference: str) -> Callable[..., Any]:
 
 def main() -> None:
     """Work off items until the input ends: `(value, None)` or `(None, error text)` for each."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends its workers
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
+    inbox = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     questions: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_listen, args=(questions,), daemon=True).start()
-    stages = [(resolve(reference), arguments) for reference, arguments in questions.get()]
+    Thread(target=_listen, args=(inbox, questions), daemon=True).start()
+    try:
+        stages = [(resolve(reference), arguments) for reference, arguments in questions.get()]
+    except Exception:
+        traceback.print_exc()
+        os._exit(CANNOT_IMPORT)
     while True:
         send(answers, _work(stages, questions.get()))
 
 
-def _listen(questions: SimpleQueue[Any]) -> None:
+def _listen(inbox: BinaryIO, questions: SimpleQueue[Any]) -> None:
     """Take items off the pipe at once: a parent that waits to hand one over would not read our answer to another."""
     try:
         while True:
-            questions.put(receive(sys.stdin.buffer))
+            questions.put(receive(inbox))
     except EOFError:
         os._exit(0)  # the parent is gone; exit handlers of a decoder may hang
 

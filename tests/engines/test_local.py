@@ -14,6 +14,7 @@ import pytest
 
 from medalist import engines
 from medalist.engines import Stage
+from medalist.errors import MedalistError
 
 HERE = "engine_stages"
 
@@ -38,10 +39,14 @@ def stages_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "    os.write(1, b'noise from a C library')\n"
         "    print('noise')\n"
         "    return x\n"
+        "def listen(x): return os.read(0, 9)\n"
+        "def quit_at(x, bad):\n"
+        "    if x == bad: raise SystemExit(3)\n"
+        "    return x\n"
         "def pid(x): return os.getpid()\n",
         encoding="utf-8",
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 def stage(function: str, **arguments: object) -> Stage:
@@ -72,6 +77,26 @@ def test_a_bad_item_fails_alone(function: str, message: str) -> None:
 
 def test_a_stage_that_prints_does_not_disturb() -> None:
     assert [outcome.value for outcome in engines.map([stage("chatter")], range(5), workers=1)] == list(range(5))
+
+
+def test_a_stage_that_reads_standard_input_finds_it_empty() -> None:
+    assert [outcome.value for outcome in engines.map([stage("listen")], range(5), workers=1)] == [b""] * 5
+
+
+def test_an_exception_that_is_no_error_ends_only_its_worker() -> None:
+    outcomes = list(engines.map([stage("quit_at", bad=2)], range(5), workers=1))
+    assert [outcome.value for outcome in outcomes] == [0, 1, None, 3, 4]
+    assert "exit status 3" in str(outcomes[2].error)
+
+
+@pytest.mark.parametrize("reference", ["no_such_module:look", f"{HERE}:no_such_function"])
+def test_a_stage_that_cannot_be_imported_is_an_error_at_once(reference: str) -> None:
+    with pytest.raises(MedalistError, match=reference):
+        next(engines.map([Stage(reference)], range(1000), workers=2))
+
+
+def test_no_items_start_no_worker() -> None:
+    assert list(engines.map([Stage("no_such_module:look")], [])) == []
 
 
 def test_no_more_than_a_window_is_read_ahead() -> None:
