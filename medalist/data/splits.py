@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import heapq
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,28 +54,37 @@ class Folds:
         write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
     @classmethod
-    def load(cls, path: Path, *, seed: int = 0) -> Folds:
-        """Read what `save` wrote.
+    def load(cls, path: Path, *, ids: Sequence[str] | None = None, seed: int = 0) -> Folds:
+        """Read what `save` wrote; with `ids`, in their order.
 
         Raises:
-            StoreError: another header, a fold that is no number, or an id that comes twice.
+            StoreError: another header, a fold that is no number below 128, or an id that comes twice.
+            MismatchError: the file's ids are not `ids`.
         """
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             header, *rows = [*csv.reader(file)] or [[]]
-        if header != ["id", "fold"] or not all(len(row) == 2 and row[1].isdecimal() for row in rows):
+        if header != ["id", "fold"] or not all(len(row) == 2 and _is_fold(row[1]) for row in rows):
             raise StoreError(f"{path} is no fold file: expected the columns id,fold and a number in each row")
-        ids = tuple(row[0] for row in rows)
-        if len(set(ids)) != len(ids):
+        fold_of = {row[0]: int(row[1]) for row in rows}
+        if len(fold_of) != len(rows):
             raise StoreError(f"{path}: an image id comes twice")
-        fold_N = np.array([int(row[1]) for row in rows], np.int8)
-        return cls(fold_N, ids, int(fold_N.max(initial=-1)) + 1, seed)
+        ids = list(fold_of) if ids is None else ids
+        if fold_of.keys() != set(ids):
+            strange = sorted(fold_of.keys() ^ set(ids))
+            raise MismatchError(f"{path} has folds of other images: {len(strange)} ids differ, such as {strange[0]!r}")
+        fold_N = np.array([fold_of[name] for name in ids], np.int8)
+        return cls(fold_N, tuple(ids), int(fold_N.max(initial=-1)) + 1, seed)
+
+
+def _is_fold(text: str) -> bool:
+    return text.isdecimal() and int(text) < 128
 
 
 def make_folds(labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds: int, seed: int) -> np.ndarray:
     """Fold of each row, int8 (N,).
 
     Args:
-        labels: class indices (N,), or tags as booleans (N, C), CSR or dense.
+        labels: class indices (N,), -1 where unknown, or tags as booleans (N, C), CSR or dense.
         group_N: (N,) int group of each row, numbered from 0; a group lies in one fold.
         num_folds: K.
         seed: of the order among equals.
@@ -102,19 +112,15 @@ def rare_classes(
     labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds: int, num_classes: int
 ) -> np.ndarray:
     """Indices of the classes with rows in fewer groups than folds: some fold lacks them, in part or altogether."""
-    if isinstance(labels, np.ndarray) and labels.ndim == 1:
-        class_, group = labels, group_N
-    else:
-        coo = coo_array(labels)
-        class_, group = coo.col, group_N[coo.row]
-    pairs = np.unique(np.stack([class_, group]), axis=1)
-    return np.flatnonzero(np.bincount(pairs[0], minlength=num_classes) < num_folds)
+    count_GC = _label_counts(labels, group_N, int(group_N.max(initial=-1)) + 1)
+    return np.flatnonzero(np.bincount(count_GC.indices, minlength=num_classes) < num_folds)
 
 
 def _label_counts(labels: Any, group_N: np.ndarray, num_groups: int) -> csr_array:
     """(G, C) how many rows of a group carry a label."""
     if isinstance(labels, np.ndarray) and labels.ndim == 1:
-        rows, columns = group_N, labels
+        known_N = labels >= 0
+        rows, columns = group_N[known_N], labels[known_N]
         num_labels = int(labels.max(initial=0)) + 1
     else:
         coo = coo_array(labels)
@@ -128,8 +134,8 @@ def _deal(count_GC: csr_array, size_G: np.ndarray, num_folds: int, rng: np.rando
     num_groups, num_labels = count_GC.shape
     by_label = count_GC.tocsc()
     total_C = np.asarray(count_GC.sum(axis=0), np.int64)
-    want_KC = np.tile(total_C / num_folds, (num_folds, 1))
-    want_K = np.full(num_folds, size_G.sum() / num_folds)
+    have_KC = np.zeros((num_folds, num_labels), np.int64)
+    have_K = np.zeros(num_folds, np.int64)
     luck_G = rng.permutation(num_groups)
     luck_K = rng.permutation(num_folds)
     fold_G = np.full(num_groups, -1, np.int8)
@@ -139,12 +145,12 @@ def _deal(count_GC: csr_array, size_G: np.ndarray, num_folds: int, rng: np.rando
 
     def place(group: int, label: int | None) -> None:
         own = slice(count_GC.indptr[group], count_GC.indptr[group + 1])
-        wanted_K = want_K if label is None else want_KC[:, label]
-        # The fold that lacks this label most; among equals the one with most room, then by lot.
-        fold = int(np.lexsort((luck_K, -want_K, -wanted_K))[0])
+        rows_K = have_K if label is None else have_KC[:, label]
+        # The fold that has fewest of this label; among equals the one with fewest rows, then by lot.
+        fold = int(np.lexsort((luck_K, have_K, rows_K))[0])
         fold_G[group] = fold
-        want_KC[fold, count_GC.indices[own]] -= count_GC.data[own]
-        want_K[fold] -= size_G[group]
+        have_KC[fold, count_GC.indices[own]] += count_GC.data[own]
+        have_K[fold] += size_G[group]
         left_C[count_GC.indices[own]] -= count_GC.data[own]
 
     while heap:
@@ -160,6 +166,7 @@ def _deal(count_GC: csr_array, size_G: np.ndarray, num_folds: int, rng: np.rando
         groups, held = groups[unplaced], held[unplaced]
         for group in groups[np.lexsort((luck_G[groups], -held))]:
             place(int(group), label)
-    for group in np.flatnonzero(fold_G < 0)[np.argsort(luck_G[fold_G < 0])]:
+    bare = np.flatnonzero(fold_G < 0)
+    for group in bare[np.lexsort((luck_G[bare], -size_G[bare]))]:
         place(int(group), None)
     return fold_G
