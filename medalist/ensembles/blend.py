@@ -35,7 +35,7 @@ def blend(prob_NRC: np.ndarray, y: Any, *, pull: float = 10.0) -> State:
         prob_NRC: out-of-fold probabilities of R runs.
         y: class indices (N,), or tags (N, C), dense or CSR.
         pull: towards equal weights 1 / R, in units of log-loss summed over images; it decides where hardly any image
-            is mistaken (cats-dogs: log-loss 0.0204 with it, 0.0215 without).
+            is mistaken.
     """
     tags = len(y.shape) == 2
     if prob_NRC.shape[1] == 1:
