@@ -78,13 +78,18 @@ def fingerprint(root: Path) -> str:
     return hash_json(entries)
 
 
+def begun(out: Path) -> bool:
+    """Whether `out` holds a run, finished or not."""
+    return (out / KEY).is_file()
+
+
 def finished(out: Path, key: dict[str, Any]) -> Summary | None:
     """The summary of a finished run with this key, or None where there is still something to do.
 
     Raises:
         StoreError: `out` holds another run; the message names what differs.
     """
-    if not (out / KEY).is_file():
+    if not begun(out):
         return None
     held = json.loads((out / KEY).read_text(encoding="utf-8"))
     if held != key:

@@ -32,15 +32,13 @@ def run(
         RecipeError: all faults of the recipe at once, before the first image is read.
         StoreError: `out` holds another run, cannot be written, or is being written.
     """
-    key = run_key(recipe, root)
     if overwrite:
         ledger.reset(out)
-    done = ledger.finished(out, key)
-    if done is not None:
+    if ledger.begun(out) and (done := ledger.finished(out, run_key(recipe, root))) is not None:
         return done
     from medalist.pipeline.whole import go
 
-    return go(recipe, root, out, cache=cache_folder(cache), sink=sink, key=key)
+    return go(recipe, root, out, cache=cache_folder(cache), sink=sink)
 
 
 def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:

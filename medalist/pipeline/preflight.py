@@ -70,7 +70,7 @@ def forecast(seconds: dict[str, float], features: Features, table: ImageTable, r
     bank = 2 * num_columns * num_rows
     free = shutil.disk_usage(_existing(out)).free
     return [
-        f"forecast for {num_rows} images: features at most {embed_s:.0f} s (start-up scaled too), the rest {fit_s:.0f} s",
+        f"forecast for {num_rows} images: features at most {embed_s:.0f} s, the rest about {fit_s:.0f} s",
         f"memory about {(memory + TORCH_BYTES) / 1e9:.1f} GB;"
         f" disk {bank / 1e9:.2f} GB for features, {free / 1e9:.0f} GB are free",
         *(["warning: the disk will be too small"] if bank > free else []),

@@ -13,7 +13,7 @@ from medalist import ledger
 from medalist.data.splits import Folds, rare_classes
 from medalist.data.table import ImageTable, Rejected
 from medalist.ledger import Summary
-from medalist.pipeline import way
+from medalist.pipeline import run_key, way
 from medalist.pipeline.backbones import choose, licence_notes
 from medalist.pipeline.chain import rule_of
 from medalist.pipeline.checks import check, check_table
@@ -35,10 +35,10 @@ class Log:
     notes: list[str] = field(default_factory=list)
 
 
-def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, key: dict[str, Any]) -> Summary:
+def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink) -> Summary:
     """`pipeline.run`, where there is something to do."""
     check(recipe, out)
-    with ledger.writing(out, key):
+    with ledger.writing(out, run_key(recipe, root)):
         log = Log(fan_out(sink, jsonl(out / "events.jsonl")))
         recipe = choose(recipe, log.notes)
         with stage("total", log.sink, log.seconds):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medalist.pipeline.way import Decision, decide, embed, ensemble, fit, read, split
+from medalist.pipeline.way import Decision, decide, embed, fit, read, split
 from medalist.recipe import load_recipe
 
 NUM_SHUFFLES = 6
@@ -22,7 +22,7 @@ def shuffled_decision(competition: Path, cache: Path, out: Path, metric: str, se
     features = replace(features, train=replace(features.train, labels=label_N))
     folds = split(recipe, features)
     runs = fit(recipe, features, folds, out / f"{metric}{seed}")
-    return decide(recipe, ensemble(recipe, runs, features, folds), runs, features, folds), label_N
+    return decide(recipe, runs, features, folds), label_N
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
@@ -44,6 +44,6 @@ def test_true_labels_score_above_it(competition: Path, cache: Path, tmp_path: Pa
     features = embed(recipe, read(recipe, competition), cache=cache)
     folds = split(recipe, features)
     runs = fit(recipe, features, folds, tmp_path)
-    decision = decide(recipe, ensemble(recipe, runs, features, folds), runs, features, folds)
+    decision = decide(recipe, runs, features, folds)
     assert decision.estimate.score + 4 * decision.estimate.stderr < np.log(len(features.train.classes))
     assert decision.in_sample < decision.estimate.score  # the gap that the summary shows

@@ -52,7 +52,7 @@ def test_the_submission_passes_the_organisers_checks(out: Path, competition: Pat
 
 def test_the_drawn_classes_are_learnt(out: Path) -> None:
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    assert summary["score"] > 0.5  # six or more classes: chance is below 0.17
+    assert summary["score"] - 4 * summary["score_stderr"] > 1 / 8  # eight classes
 
 
 def test_every_head_leaves_out_of_fold_rows_for_every_usable_image(out: Path) -> None:
@@ -118,14 +118,16 @@ def test_duplicates_share_a_fold(competition: Path, cache: Path) -> None:
     features = embed(recipe, read(recipe, competition), cache=cache)
     folds = split(recipe, features)
     fold_of: dict[str, set[int]] = {}
-    for fact, fold in zip(features.facts, folds.fold_N, strict=True):
-        fold_of.setdefault(fact.hash, set()).add(int(fold))
-    assert len(fold_of) < len(features.facts)  # there are duplicates
+    for bytes_hash, fold in zip(features.hashes, folds.fold_N, strict=True):
+        fold_of.setdefault(bytes_hash, set()).add(int(fold))
+    assert len(fold_of) < len(features.hashes)  # there are duplicates
     assert all(len(folds_of_bytes) == 1 for folds_of_bytes in fold_of.values())
 
 
 def test_all_faults_are_told_before_the_first_image(competition: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(None, ["heads=[rigde]", "ensemble=blnd", "runtime=fast"], metric="acuracy", backbones=("embeded",))
+    recipe = load_recipe(
+        None, ["heads=[rigde]", "ensemble=blnd", "runtime=fast"], metric="acuracy", backbones=("embeded",)
+    )
     with pytest.raises(RecipeError) as error:
         run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
     for near_name in ("ridge", "blend", "accuracy", "embedded", "runtime"):
