@@ -92,9 +92,9 @@ def make_folds(labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds
     Raises:
         DataError: fewer groups than folds.
 
-    Groups are dealt largest first to the fold that lacks their labels most. Labels are served rarest first, each time
-    the one with the fewest rows left (iterative stratification: Sechidis, Tsoumakas, Vlahavas 2011, algorithm 1); with
-    one label a row and groups of one row, class counts of two folds differ by at most 1.
+    Groups of several rows are dealt first, then single rows by iterative stratification: the label with the fewest rows
+    left is served first (Sechidis, Tsoumakas, Vlahavas 2011, algorithm 1). With one label a row and groups of one row,
+    class counts of two folds differ by at most 1; a class with K groups of its own is in every fold.
     """
     num_groups = int(group_N.max(initial=-1)) + 1
     if num_groups < num_folds:
@@ -131,42 +131,61 @@ def _label_counts(labels: Any, group_N: np.ndarray, num_groups: int) -> csr_arra
 
 def _deal(count_GC: csr_array, size_G: np.ndarray, num_folds: int, rng: np.random.Generator) -> np.ndarray:
     """Fold of each group, int8 (G,)."""
-    num_groups, num_labels = count_GC.shape
-    by_label = count_GC.tocsc()
-    total_C = np.asarray(count_GC.sum(axis=0), np.int64)
-    have_KC = np.zeros((num_folds, num_labels), np.int64)
-    have_K = np.zeros(num_folds, np.int64)
-    luck_G = rng.permutation(num_groups)
-    luck_K = rng.permutation(num_folds)
-    fold_G = np.full(num_groups, -1, np.int8)
-    left_C = total_C.copy()
-    heap = [(int(total_C[c]), c) for c in range(num_labels) if total_C[c]]
+    table = _Table(count_GC, size_G, num_folds, rng.permutation(num_folds))
+    luck_G = rng.permutation(len(size_G))
+    several = np.flatnonzero(size_G > 1)
+    for group in several[np.lexsort((luck_G[several], -size_G[several]))]:
+        table.place(int(group))
+    _deal_single_rows(table, luck_G)
+    bare = np.flatnonzero(table.fold_G < 0)
+    for group in bare[np.argsort(luck_G[bare])]:
+        table.place(int(group))
+    return table.fold_G
+
+
+def _deal_single_rows(table: _Table, luck_G: np.ndarray) -> None:
+    by_label = table.count_GC.tocsc()
+    heap = [(int(rows), label) for label, rows in enumerate(table.left_C) if rows]
     heapq.heapify(heap)
-
-    def place(group: int, label: int | None) -> None:
-        own = slice(count_GC.indptr[group], count_GC.indptr[group + 1])
-        rows_K = have_K if label is None else have_KC[:, label]
-        # The fold that has fewest of this label; among equals the one with fewest rows, then by lot.
-        fold = int(np.lexsort((luck_K, have_K, rows_K))[0])
-        fold_G[group] = fold
-        have_KC[fold, count_GC.indices[own]] += count_GC.data[own]
-        have_K[fold] += size_G[group]
-        left_C[count_GC.indices[own]] -= count_GC.data[own]
-
     while heap:
         num_left, label = heapq.heappop(heap)
-        if num_left != left_C[label]:  # rows of it went with rarer labels: back in line at its new place
-            if left_C[label]:
-                heapq.heappush(heap, (int(left_C[label]), label))
+        if num_left != table.left_C[label]:  # rows of it went with rarer labels: back in line at its new place
+            if table.left_C[label]:
+                heapq.heappush(heap, (int(table.left_C[label]), label))
             continue
-        column = slice(by_label.indptr[label], by_label.indptr[label + 1])
-        groups = by_label.indices[column]
-        held = by_label.data[column]
-        unplaced = fold_G[groups] < 0
-        groups, held = groups[unplaced], held[unplaced]
-        for group in groups[np.lexsort((luck_G[groups], -held))]:
-            place(int(group), label)
-    bare = np.flatnonzero(fold_G < 0)
-    for group in bare[np.lexsort((luck_G[bare], -size_G[bare]))]:
-        place(int(group), None)
-    return fold_G
+        groups = by_label.indices[by_label.indptr[label] : by_label.indptr[label + 1]]
+        groups = groups[table.fold_G[groups] < 0]
+        for group in groups[np.argsort(luck_G[groups])]:
+            table.place(int(group), label)
+
+
+class _Table:
+    """The folds while they are dealt: rows of each label (K, C) and in all (K,); rows of a label not dealt yet (C,)."""
+
+    def __init__(self, count_GC: csr_array, size_G: np.ndarray, num_folds: int, luck_K: np.ndarray) -> None:
+        self.count_GC, self.size_G, self.luck_K = count_GC, size_G, luck_K
+        self.have_KC = np.zeros((num_folds, count_GC.shape[1]), np.int64)
+        self.have_K = np.zeros(num_folds, np.int64)
+        self.fold_G = np.full(len(size_G), -1, np.int8)
+        self.left_C = np.asarray(count_GC.sum(axis=0), np.int64)
+        self.weight_C = 1.0 / np.maximum(self.left_C, 1) ** 2
+
+    def place(self, group: int, label: int | None = None) -> None:
+        """To the fold with the fewest rows of `label`; then of the group's labels; then of all; then by lot.
+
+        Second key: sum_c (h_kc / n_c)^2 over folds and labels is least when every fold holds the same share of each
+        label. A group with g_c rows adds (2 h_kc g_c + g_c^2) / n_c^2, of which only the first term depends on k.
+        """
+        own = slice(self.count_GC.indptr[group], self.count_GC.indptr[group + 1])
+        labels, rows = self.count_GC.indices[own], self.count_GC.data[own]
+        have_KL = self.have_KC[:, labels]
+        keys = [self.luck_K, self.have_K]
+        if label is None or len(labels) > 1:
+            keys.append((have_KL * (rows * self.weight_C[labels])).sum(axis=1))
+        if label is not None:
+            keys.append(self.have_KC[:, label])
+        fold = int(np.lexsort(keys)[0])
+        self.fold_G[group] = fold
+        self.have_KC[fold, labels] += rows
+        self.have_K[fold] += self.size_G[group]
+        self.left_C[labels] -= rows
