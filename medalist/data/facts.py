@@ -15,7 +15,7 @@ from pathlib import Path
 
 from medalist.data.decode import decoder_version
 
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, hash TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (hash TEXT, maker TEXT, facts TEXT, PRIMARY KEY (hash, maker)) WITHOUT ROWID;

@@ -5,6 +5,7 @@ Runs in worker processes, so that a file that crashes or hangs its decoder costs
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import stat
@@ -149,21 +150,20 @@ def _reason(error: Exception) -> str:
 def _signed(facts: Facts, picture: Picture) -> Facts:
     """Facts of a decoded image: its signatures, at the smallest of the decoder's scales that keeps FACTS_SIDE."""
     image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
-    pixels = np.asarray(image)
+    pixels = hashlib.sha256(str(image.size).encode())
+    pixels.update(image.tobytes())
+    small = image.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    cells = small.resize((CELLS, CELLS), Image.Resampling.BOX)
     return replace(
-        facts,
-        ok=True,
-        pixel_hash=hash_bytes(str(pixels.shape).encode() + pixels.tobytes()),
-        phash=perceptual_hash(image),
-        colour=np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX)).tobytes().hex(),
+        facts, ok=True, pixel_hash=pixels.hexdigest(), phash=perceptual_hash(small), colour=cells.tobytes().hex()
     )
 
 
-def perceptual_hash(image: Image.Image) -> str:
-    """64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of a 32 x 32 grey copy lie
-    above their median; 16 hex digits. Blind to colour, robust to scale and compression.
+def perceptual_hash(small: Image.Image) -> str:
+    """64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of a 32 x 32 picture's grey
+    lie above their median; 16 hex digits. Blind to colour, robust to scale and compression.
     """
-    grey = np.asarray(image.convert("L").resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS), np.float64)
+    grey = np.asarray(small.convert("L"), np.float64)
     low = _DCT @ grey @ _DCT.T
     bits = low.ravel() > np.median(low)
     return np.packbits(bits).tobytes().hex()

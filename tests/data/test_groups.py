@@ -119,7 +119,8 @@ def test_the_odd_files(shared: Callable[[str], Path], tmp_path: Path) -> None:
     assert list(kinds) == [("00000006.png", "00000030.png")]  # two red shirts of the same cut and print
     assert all(cluster.conflict for cluster in clusters.values())
     blue, red = (group_N[names.index(name)] for name in ("00000099.png", "00000006.png"))
-    assert facts[names.index("00000099.png")].phash == facts[names.index("00000006.png")].phash
+    hashes = [int(facts[names.index(name)].phash, 16) for name in ("00000099.png", "00000006.png")]
+    assert (hashes[0] ^ hashes[1]).bit_count() <= MAX_BITS  # grey hashes do not tell them apart
     assert blue != red
 
 
