@@ -59,7 +59,7 @@ class DataSection(Section):
 class FoldSection(Section):
     """How training rows are divided for out-of-fold predictions."""
 
-    k: int = Field(5, ge=2, le=50)
+    k: int = Field(5, ge=3, le=50, description="with two, no fold would be left to choose a penalty on")
     seed: int = 0
     duplicates: bool = Field(True, description="equal bytes, equal pixels and near-duplicates share a fold")
 

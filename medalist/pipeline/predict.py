@@ -75,7 +75,8 @@ def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: np.ndarray) ->
     fitted = Fitted.load(run_folder / "fitted" / slug(text))
     if recipe.final == "refit":
         return heads.predict(text, fitted.refit, x_MD)
-    return np.stack([heads.predict(text, state, x_MD) for state in fitted.states]).mean(axis=0, dtype=np.float32)
+    prob_KMC = np.stack([heads.predict(text, state, x_MD) for state in fitted.states])
+    return np.asarray(prob_KMC.mean(axis=0, dtype=np.float32))
 
 
 def _csv(
