@@ -13,7 +13,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
-    """`shared("data/cats-dogs")`: a folder of the real sets or weights beside the checkout, or a skip with the reason."""
+    """`shared("data/cats-dogs")`: a folder of the real sets or weights beside the checkout, or a skip."""
 
     def find(name: str) -> Path:
         path = SHARED / name

@@ -7,6 +7,7 @@ plain subprocesses (not multiprocessing), so a script of the user's needs no `__
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import signal
@@ -22,6 +23,7 @@ from medalist.engines.worker import CANNOT_IMPORT, receive, send
 from medalist.errors import MedalistError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # a worker is one core
+PIPE_BYTES = 1 << 20
 QUEUE = 2  # items in a worker's hands: one at work, one waiting, so that it never idles while the parent computes
 
 
@@ -104,6 +106,11 @@ class _Worker:
         self.items: deque[tuple[int, Any]] = deque()
         self.since = time.monotonic()
         self.questions, self.answers = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
+        if hasattr(
+            fcntl, "F_SETPIPE_SZ"
+        ):  # Linux: an answer of one image fits, so that its worker need not wait for us
+            with contextlib.suppress(PermissionError):  # the user's pipes are many already
+                fcntl.fcntl(self.answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         send(self.questions, [(stage.function, stage.arguments) for stage in stages])
 
     def give(self, index: int, item: Any) -> None:

@@ -74,7 +74,7 @@ def card_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pixels_BHWC() -> np.ndarray:  # noqa: N802
+def pixels_BHWC() -> np.ndarray:
     """Eight smooth random images, SIZE pixels a side."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (8, SIZE // 8, SIZE // 8, 3), dtype=np.uint8)
