@@ -63,7 +63,11 @@ def run(
     settings = list(overrides or ())
     settings += [f"folds.k={folds}"] if folds is not None else []
     settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
-    keys = {"metric": metric, "backbones": tuple(backbone) if backbone else None, "cards": cards and str(cards)}
+    keys = {
+        "metric": metric,
+        "backbones": tuple(backbone) if backbone else None,
+        "cards": cards and str(cards.resolve()),
+    }
     resolved = load_recipe(recipe, settings, **keys)
     if preflight:
         from medalist.pipeline.preflight import preflight as rehearse

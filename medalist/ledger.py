@@ -6,6 +6,7 @@ A run folder is the truth: `run.json` (the key of the run, written first), `reci
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from medalist.store import hash_json, write_atomic
 
 SUMMARY = "summary.json"
 KEY = "run.json"
+COSTLY = "folds.csv"
 WRITTEN = (SUMMARY, KEY, "recipe.yaml", "table.json", "folds.csv", "decision.json", "rejected.csv", "submission.csv")
 
 
@@ -68,13 +70,15 @@ class Summary:
 
 
 def fingerprint(root: Path) -> str:
-    """Hash of every file below `root` by relative path, size and modification time; nothing is opened."""
+    """Hash of every file below `root` but hidden ones, by relative path, size and modification time; none is opened."""
     entries = []
     for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(files):
-            stat = os.lstat(os.path.join(folder, name))
-            entries.append((os.path.relpath(os.path.join(folder, name), root), stat.st_size, stat.st_mtime_ns))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                stat = os.lstat(path)
+                entries.append((os.path.relpath(path, root), stat.st_size, stat.st_mtime_ns))
     return hash_json(entries)
 
 
@@ -93,6 +97,8 @@ def finished(out: Path, key: dict[str, Any]) -> Summary | None:
         return None
     held = json.loads((out / KEY).read_text(encoding="utf-8"))
     if held != key:
+        if not (out / COSTLY).exists():  # an attempt that failed before it had anything to lose
+            return None
         changed = sorted(part for part in {*held, *key} if held.get(part) != key.get(part))
         raise StoreError(
             f"{out} holds another run (different: {', '.join(changed)}); choose another --out, or add --overwrite"
@@ -100,6 +106,8 @@ def finished(out: Path, key: dict[str, Any]) -> Summary | None:
     if not (out / SUMMARY).is_file():
         return None
     fields = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+    if fields["submission"] is not None and not (out / fields["submission"]).is_file():
+        return None
     return Summary(**{**fields, "interval95": tuple(fields["interval95"]), "notes": tuple(fields["notes"])})
 
 
@@ -114,11 +122,16 @@ def require_finished(out: Path) -> None:
 
 
 @contextmanager
-def writing(out: Path, key: dict[str, Any]) -> Iterator[None]:
+def writing(out: Path, key: dict[str, Any], *, overwrite: bool = False) -> Iterator[None]:
     """Hold the run folder alone, its key on disk before anything else.
 
+    Args:
+        out: the run folder.
+        key: of the run.
+        overwrite: forget the run that `out` holds.
+
     Raises:
-        StoreError: the folder cannot be written, or another process is writing in it.
+        StoreError: the folder cannot be written, another process is writing in it, or it holds files that no run wrote.
     """
     import fcntl
 
@@ -132,6 +145,11 @@ def writing(out: Path, key: dict[str, Any]) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StoreError(f"another medalist is writing in {out}; wait for it, or choose another --out") from error
+        if overwrite and begun(out):
+            _reset(out)
+        foreign = [] if begun(out) else [name for name in WRITTEN if (out / name).exists()]
+        if foreign:
+            raise StoreError(f"{out} holds {', '.join(foreign)} that no run wrote; choose another --out")
         write_json(out / KEY, key)
         yield
 
@@ -141,7 +159,7 @@ def finish(out: Path, summary: Summary) -> None:
     write_json(out / SUMMARY, asdict(summary))
 
 
-def reset(out: Path) -> None:
+def _reset(out: Path) -> None:
     """Forget the run in `out`, so that it is done anew; only files that a run writes are removed."""
     import shutil
 
@@ -154,4 +172,4 @@ def reset(out: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """`value` as indented JSON with sorted keys, atomically."""
-    write_atomic(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())

@@ -87,11 +87,18 @@ class Recipe(Section):
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("backbones", "views", "heads")
+    @classmethod
+    def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("holds an entry twice")
+        return value
+
     @field_validator("views", "heads")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value):
-            raise ValueError("needs at least one entry and no repeated one")
+        if not value:
+            raise ValueError("needs at least one entry")
         return value
 
     @property
@@ -101,7 +108,7 @@ class Recipe(Section):
 
     def to_yaml(self) -> str:
         """All keys, resolved, as YAML that `load_recipe` reads back equal."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
 def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (), **keys: Any) -> Recipe:

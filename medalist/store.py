@@ -74,7 +74,9 @@ def hash_bytes(data: bytes | memoryview) -> str:
 
 def hash_json(value: Any) -> str:
     """SHA-256 of the canonical JSON of `value` (sorted keys, UTF-8): of class lists, folds, spaces, recipes."""
-    return hash_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    return hash_bytes(
+        json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
+    )
 
 
 @dataclass(frozen=True)

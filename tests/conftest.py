@@ -7,6 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no fault of the code: no test judges by time.
+settings.register_profile("medalist", deadline=None)
+settings.load_profile("medalist")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,21 @@ def test_a_finished_run_is_recognised_by_its_key(tmp_path: Path) -> None:
 
 def test_another_run_is_refused_and_told_what_differs(tmp_path: Path) -> None:
     with ledger.writing(tmp_path, {"recipe": 1, "data": "a"}):
-        pass
+        (tmp_path / "folds.csv").write_text("id,fold\n", encoding="utf-8")
     with pytest.raises(StoreError, match=r"different: data.*--overwrite"):
         ledger.finished(tmp_path, {"recipe": 1, "data": "b"})
+
+
+def test_an_attempt_that_failed_before_it_had_anything_to_lose_is_no_run(tmp_path: Path) -> None:
+    with ledger.writing(tmp_path, {"recipe": 1}):
+        pass
+    assert ledger.finished(tmp_path, {"recipe": 2}) is None
+
+
+def test_a_finished_run_without_its_submission_is_not_finished(tmp_path: Path) -> None:
+    with ledger.writing(tmp_path, {}):
+        ledger.finish(tmp_path, replace(SUMMARY, submission="submission.csv"))
+    assert ledger.finished(tmp_path, {}) is None
 
 
 def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
@@ -48,13 +61,21 @@ def test_an_unwritable_folder_is_an_error_of_ours(tmp_path: Path) -> None:
         pass
 
 
-def test_reset_removes_only_what_a_run_writes(tmp_path: Path) -> None:
+def test_overwrite_removes_only_what_a_run_writes(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept", encoding="utf-8")
     with ledger.writing(tmp_path, {}):
         ledger.finish(tmp_path, SUMMARY)
-    ledger.reset(tmp_path)
-    assert ledger.finished(tmp_path, {"any": 1}) is None
+    with ledger.writing(tmp_path, {"other": 1}, overwrite=True):
+        assert not (tmp_path / "summary.json").exists()
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "kept"
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_files_that_no_run_wrote_are_left_alone(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "recipe.yaml").write_text("# my notes", encoding="utf-8")
+    with pytest.raises(StoreError, match="no run wrote"), ledger.writing(tmp_path, {}, overwrite=overwrite):
+        pass
+    assert (tmp_path / "recipe.yaml").read_text(encoding="utf-8") == "# my notes"
 
 
 def test_the_fingerprint_sees_names_sizes_and_times(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def parse_sample(
         classes: the class list; empty where it is not known (`medalist lint`).
         tags: whether images have tags; None where it is not known.
         positive: the class whose probability is asked for; the default is the class that the answer column is named
-            for, else the last class in sorted order.
+            for, else the last class.
         joiner: text between tags in the training labels.
 
     Raises:
@@ -123,7 +123,7 @@ def _positive(column: str, classes: Sequence[str], chosen: str | None) -> str | 
     if chosen is not None and classes and chosen not in classes:
         raise DataError(f"data.positive={chosen!r} is no class{near(chosen, classes)}; classes: {', '.join(classes)}")
     named = next((name for name in classes if _compose(name) == _compose(column)), None)
-    return chosen or named or max(classes, default=None)
+    return chosen or named or (classes[-1] if classes else None)
 
 
 def _joiner(answers: Counter[str], classes: Sequence[str], fallback: str) -> str:

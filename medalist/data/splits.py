@@ -98,9 +98,8 @@ def make_folds(labels: np.ndarray | csr_array, group_N: np.ndarray, *, num_folds
     """
     num_groups = int(group_N.max(initial=-1)) + 1
     if num_groups < num_folds:
-        raise DataError(
-            f"{num_groups} groups of images cannot fill {num_folds} folds; type folds.k={max(num_groups, 2)}"
-        )
+        fix = f"type folds.k={num_groups}" if num_groups >= 3 else "label more images"
+        raise DataError(f"{num_groups} groups of images cannot fill {num_folds} folds; {fix}")
     count_GC = _label_counts(labels, group_N, num_groups)
     size_G = np.bincount(group_N, minlength=num_groups)
     rng = np.random.default_rng(seed)

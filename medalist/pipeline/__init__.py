@@ -32,13 +32,11 @@ def run(
         RecipeError: all faults of the recipe at once, before the first image is read.
         StoreError: `out` holds another run, cannot be written, or is being written.
     """
-    if overwrite:
-        ledger.reset(out)
-    if ledger.begun(out) and (done := ledger.finished(out, run_key(recipe, root))) is not None:
+    if not overwrite and ledger.begun(out) and (done := ledger.finished(out, run_key(recipe, root))) is not None:
         return done
     from medalist.pipeline.whole import go
 
-    return go(recipe, root, out, cache=cache_folder(cache), sink=sink)
+    return go(recipe, root, out, cache=cache_folder(cache), sink=sink, overwrite=overwrite)
 
 
 def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:

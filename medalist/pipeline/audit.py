@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from medalist.data.describe import describe
 from medalist.data.facts import Facts
+from medalist.data.groups import Duplicates, duplicates
 from medalist.data.ingest import facts_of
 from medalist.data.table import TEST, ImageTable
 from medalist.pipeline.way import read
@@ -50,22 +51,25 @@ def _broken(table: ImageTable, facts: Sequence[Facts]) -> list[str]:
 
 
 def _duplicates(table: ImageTable, facts: Sequence[Facts]) -> list[str]:
-    """Files with the same bytes: within training, between training and test, under different labels."""
-    same: defaultdict[str, list[int]] = defaultdict(list)
-    for i, fact in enumerate(facts):
-        if fact.ok:
-            same[fact.hash].append(i)
-    clusters = [rows for rows in same.values() if len(rows) > 1]
-    if not clusters:
-        return ["no two files have the same bytes"]
-    leaks = [rows for rows in clusters if len({table.split[i] == TEST for i in rows}) == 2]
-    conflicts = [rows for rows in clusters if len({_label(table, i) for i in rows if table.split[i] != TEST}) > 1]
-    lines = [
-        f"{sum(map(len, clusters))} files in {len(clusters)} clusters have the same bytes (a cluster shares a fold);"
-        f" {len(leaks)} clusters lie in training and test, {len(conflicts)} have different labels:"
+    """Files that show the same picture: under different labels first, then those in training and test."""
+    labelled = table.split != TEST
+    found = duplicates(facts)
+    if not found:
+        return ["no two files show the same picture"]
+
+    def conflict(cluster: Duplicates) -> bool:
+        return len({_label(table, i) for i in cluster.rows if labelled[i]}) > 1
+
+    def leak(cluster: Duplicates) -> bool:
+        return len({bool(labelled[i]) for i in cluster.rows}) == 2
+
+    ordered = sorted(found, key=lambda cluster: (not conflict(cluster), not leak(cluster)))
+    return [
+        f"{sum(len(cluster.rows) for cluster in found)} files in {len(found)} clusters show the same picture"
+        f" (a cluster shares a fold); {sum(map(conflict, found))} have different labels,"
+        f" {sum(map(leak, found))} lie in training and test:",
+        *_listed([f"{cluster.kind}: {' = '.join(str(table.paths[i]) for i in cluster.rows)}" for cluster in ordered]),
     ]
-    ordered = [*conflicts, *leaks, *(rows for rows in clusters if rows not in leaks and rows not in conflicts)]
-    return lines + _listed([" = ".join(str(table.paths[i]) for i in rows) for rows in ordered])
 
 
 def _label(table: ImageTable, row: int) -> tuple[int, ...]:

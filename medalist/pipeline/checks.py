@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from medalist.backbones.runtimes import AUTO, RUNTIMES
 from medalist.data.table import ImageTable
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
+from medalist.features.extract import VIEWS
 from medalist.metrics import metrics
 from medalist.recipe import Recipe
+from medalist.registry import Bound
 from medalist.training.heads import heads
 
-VIEWS = ("center", "flip")
 EATS = {"labels": ("binary", "multiclass"), "prob": ("binary", "multiclass"), "sets": ("tags",)}
 
 
-def check(recipe: Recipe, out: Path) -> None:
+def check(recipe: Recipe, root: Path, out: Path) -> None:
     """Check what can be checked without the data.
 
     Raises:
@@ -33,9 +38,9 @@ def check(recipe: Recipe, out: Path) -> None:
         *(f"views: unknown {v!r}{near(v, VIEWS)} known: {', '.join(VIEWS)}" for v in recipe.views if v not in VIEWS),
         *_runtime(recipe),
         *_unopened(recipe),
-        *_unwritable(out),
+        *_unwritable(root, out),
     ]
-    _tell(faults or list(_kinds(recipe)))
+    _tell(faults or [*_kinds(recipe), *_unusable(recipe)])
 
 
 def check_table(recipe: Recipe, table: ImageTable) -> None:
@@ -53,12 +58,19 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
         tasks = heads.bind(text).facts["tasks"]
         if table.task not in tasks:
             faults.append(f"heads: {text} learns {', '.join(tasks)}, this dataset is {table.task}")
-    labelled = int((table.labelled().split >= 0).sum())
+    if table.weights is not None:
+        faults.append("data.weight_column: no head takes row weights yet; leave it out")
+    labelled = len(table.labelled())
     if labelled < recipe.folds.k:
         faults.append(f"folds.k: {recipe.folds.k} folds need as many labelled images, there are {labelled}")
     if table.sample is not None and table.sample.kind == "wide":
         absent = [name for name in table.classes if name not in table.sample.columns]
         faults += [f"{table.sample.path}: the sample submission has no column for class {name!r}" for name in absent]
+        strange = [name for name in table.sample.columns[1:] if name not in table.classes]
+        faults += [
+            f"{table.sample.path}: column {name!r} is no class with images; list all classes in classes.txt"
+            for name in strange
+        ]
     _tell(faults)
 
 
@@ -83,10 +95,31 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
         yield f"decide: {rule.name} gives {rule.facts['gives']}, {recipe.metric} eats {eats}; leave decide out"
 
 
-def _runtime(recipe: Recipe) -> Iterator[str]:
-    from medalist.backbones.runtimes import RUNTIMES
+def _unusable(recipe: Recipe) -> Iterator[str]:
+    """Arguments that a head or rule refuses, found on a toy; and one head under two spellings."""
+    x_ND, y_N = np.eye(6, 2, dtype=np.float32), np.array([0, 1] * 3, np.int32)
+    bound = [heads.bind(text) for text in recipe.heads]
+    if len({head.text for head in bound}) < len(bound):
+        yield f"heads: {', '.join(recipe.heads)} name one head twice"
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        (head.text, partial(_try_head, head, x_ND, y_N)) for head in bound if "binary" in head.facts["tasks"]
+    ]
+    rule = rules.bind(recipe.decide or default_rule(recipe.metric))
+    toy = y_N[:, None] == np.arange(2) if rule.facts["gives"] == "sets" else y_N
+    calls.append((rule.text, partial(rule, np.full((6, 2), 0.5, np.float32), toy)))
+    for text, call in calls:
+        try:
+            call()
+        except (MedalistError, ValueError, TypeError, ArithmeticError) as error:
+            yield f"{text}: {error}"
 
-    known = ("auto", *RUNTIMES)
+
+def _try_head(head: Bound[Any], x_ND: np.ndarray, y_N: np.ndarray) -> None:
+    head.facts["predict"](head(x_ND, y_N, num_classes=2), x_ND)
+
+
+def _runtime(recipe: Recipe) -> Iterator[str]:
+    known = (AUTO, *RUNTIMES)
     if recipe.runtime not in known:
         yield f"runtime: unknown {recipe.runtime!r}{near(recipe.runtime, known)} known: {', '.join(known)}"
 
@@ -100,8 +133,10 @@ def _unopened(recipe: Recipe) -> Iterator[str]:
         yield f"backbones: {error}"
 
 
-def _unwritable(out: Path) -> Iterator[str]:
-    """Without making it: the nearest folder that exists must take a new entry."""
+def _unwritable(root: Path, out: Path) -> Iterator[str]:
+    """Without making it: the nearest folder that exists must take a new entry, and it must not be part of the data."""
+    if out.resolve().is_relative_to(root.resolve()):
+        yield f"--out: {out} lies in the dataset, whose files it would join; choose a folder beside {root}"
     there = out
     while not there.exists():
         there = there.parent

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from medalist import ledger
+from medalist.data.layouts.tree import is_document
+from medalist.data.table import ImageTable
+from medalist.decisions.rules import prior
 from medalist.errors import DataError, MismatchError
 from medalist.features.bank import FeatureBank
 from medalist.fitted import Fitted
 from medalist.pipeline import cache_folder
-from medalist.pipeline.chain import answers_of, blended
+from medalist.pipeline.chain import answer_all
 from medalist.pipeline.kept import asking, load_table
 from medalist.pipeline.way import columns, extract, slug
 from medalist.progress import Sink, ignore
@@ -55,17 +58,14 @@ def predict(run_folder: Path, images: Sequence[Path], *, cache: Path | None = No
             f"the features on this machine are not those of {run_folder} (other weights, runtime or decoder); "
             "run it again here, or name the run's own runtime in its recipe"
         )
-    readable = [i for i, fact in enumerate(facts) if fact.ok]
-    x_MD = columns(FeatureBank(cache_folder(cache)), spaces, [facts[i].hash for i in readable])
-    prob_MRC = np.stack([_head_prob(run_folder, text, recipe, x_MD) for text in decision["heads"]], axis=1)
+    readable_M = np.array([fact.ok for fact in facts], dtype=bool)
+    x_LD = columns(FeatureBank(cache_folder(cache)), spaces, [fact.hash for fact in facts if fact.ok])
+    prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)
+    table = load_table(run_folder)
+    prior_C = prior(table.labels, len(table.classes))
+    answers_M, prob_MC = answer_all(recipe, decision["chain"], prob_LRC, readable_M, prior_C)
     ids = _ids(files)
-    return _csv(
-        run_folder,
-        ids,
-        [ids[i] for i in readable],
-        answers_of(recipe, decision["chain"], prob_MRC),
-        blended(recipe, decision["chain"], prob_MRC),
-    )
+    return _csv(asking(table, ids, answers_M), ids, answers_M, prob_MC)
 
 
 def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: np.ndarray) -> np.ndarray:
@@ -79,14 +79,11 @@ def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: np.ndarray) ->
     return np.asarray(prob_KMC.mean(axis=0, dtype=np.float32))
 
 
-def _csv(
-    run_folder: Path, ids: Sequence[str], readable: Sequence[str], answers_M: np.ndarray, prob_MC: np.ndarray
-) -> str:
+def _csv(table: ImageTable, ids: Sequence[str], answers_M: np.ndarray, prob_MC: np.ndarray) -> str:
     """The answers as the run's submission writes them, one row an id in the order given."""
-    table = asking(load_table(run_folder), ids, answers_M)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "answers.csv"
-        write(table, readable, answers_M, prob_MC, file)
+        write(table, ids, answers_M, prob_MC, file)
         return file.read_text(encoding="utf-8")
 
 
@@ -95,7 +92,7 @@ def _files(images: Sequence[Path]) -> list[Path]:
     files: dict[Path, None] = {}
     for path in images:
         if path.is_dir():
-            files |= dict.fromkeys(sorted(file for file in path.rglob("*") if file.is_file() and file.name[0] != "."))
+            files |= dict.fromkeys(sorted(file for file in path.rglob("*") if file.is_file() and _maybe_image(file)))
         elif path.exists():
             files[path] = None
         else:
@@ -103,6 +100,11 @@ def _files(images: Sequence[Path]) -> list[Path]:
     if not files:
         raise DataError(f"no image in {', '.join(map(str, images))}; give image files or folders of them")
     return list(files)
+
+
+def _maybe_image(file: Path) -> bool:
+    """Neither a hidden file nor a table or text beside the images."""
+    return not file.name.startswith(".") and file.name != "Thumbs.db" and not is_document(file.name)
 
 
 def _ids(files: Sequence[Path]) -> list[str]:

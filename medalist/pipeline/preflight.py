@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medalist.data.table import TEST, ImageTable
+from medalist.pipeline.backbones import choose
 from medalist.pipeline.checks import check
 from medalist.pipeline.way import Features, read
 from medalist.pipeline.whole import Log, carry_out
@@ -18,6 +19,7 @@ from medalist.recipe import Recipe
 
 NUM_IMAGES = 64
 MIN_FOLDS = 3
+ROWS_IN_TURN = 8
 TORCH_BYTES = 1.5e9  # a process with torch and a small network
 
 
@@ -30,17 +32,20 @@ def preflight(recipe: Recipe, root: Path, out: Path, *, sink: Sink = ignore) -> 
         MedalistError: whatever the real run would meet: a fault of the recipe, an output that cannot be written, a
             class that the sample submission lacks, a head that cannot learn the task.
     """
-    check(recipe, out)
+    check(recipe, root, out)
+    log = Log(sink)
+    recipe = choose(recipe, log.notes)
     table = read(recipe, root)
     few = sample_of(table, NUM_IMAGES, recipe.seed)
     small = recipe.model_copy(update={"folds": recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})})
     with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as folder:
-        start, log = time.perf_counter(), Log(sink)
+        start = time.perf_counter()
         features, *_ = carry_out(small, few, Path(folder) / "out", cache=Path(folder) / "cache", log=log)
         seconds = time.perf_counter() - start
     return "\n".join(
         [
             f"preflight passed: {len(few)} of {len(table)} images through every stage in {seconds:.0f} s",
+            *log.notes,
             *forecast({**log.seconds, "total": seconds}, features, table, recipe, out),
         ]
     )
@@ -53,16 +58,29 @@ def sample_of(table: ImageTable, num_images: int, seed: int) -> ImageTable:
     test = rng.permutation(test)[: num_images // 4]
     labelled = rng.permutation(np.flatnonzero(table.split != TEST))
     if isinstance(table.labels, np.ndarray):
-        rank = {label: place for place, label in enumerate(dict.fromkeys(table.labels[labelled].tolist()))}
-        labelled = labelled[np.argsort([rank[label] // 8 for label in table.labels[labelled].tolist()], kind="stable")]
+        labelled = labelled[_class_by_class(table.labels[labelled])]
     return table.take(np.sort(np.concatenate([labelled[: num_images - len(test)], test])))
+
+
+def _class_by_class(label_N: np.ndarray) -> np.ndarray:
+    """An order in which 8 rows of one class follow 8 rows of another, then the next 8 of each."""
+    by_class = np.argsort(label_N, kind="stable")
+    counts = np.bincount(label_N)
+    turn_N = np.empty(len(label_N), np.int64)
+    turn_N[by_class] = (np.arange(len(label_N)) - np.repeat(np.cumsum(counts) - counts, counts)) // ROWS_IN_TURN
+    return np.lexsort((label_N, turn_N))
+
+
+def _num_models(num_folds: int) -> float:
+    """Models that a linear head fits: one a fold, one a pair of folds, the refit."""
+    return num_folds + num_folds * (num_folds - 1) / 2 + 1
 
 
 def forecast(seconds: dict[str, float], features: Features, table: ImageTable, recipe: Recipe, out: Path) -> list[str]:
     """Sentences on time, memory and disk for all N images, each stage scaled by what it grows with."""
     num_rows, num_columns = len(table), features.x_ND.shape[1]
     ratio = num_rows / max(len(features.train) + len(features.test), 1)
-    folds = recipe.folds.k / min(recipe.folds.k, MIN_FOLDS)
+    folds = _num_models(recipe.folds.k) / _num_models(min(recipe.folds.k, MIN_FOLDS))
     embed_s = seconds["embed"] * ratio
     fit_s = (seconds["total"] - seconds["embed"]) * ratio * folds
     # float32 features, their standardised copy, the reduced copy and a Gram matrix of the smaller side.

@@ -19,12 +19,13 @@ from medalist.data.facts import Facts
 from medalist.data.groups import duplicate_groups
 from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TEST, ImageTable, Rejected
+from medalist.decisions.rules import prior
 from medalist.ensembles import combine, ensembles
 from medalist.errors import DataError
 from medalist.evidence import Estimate, estimate
 from medalist.features.bank import FeatureBank, Space
 from medalist.metrics import metrics
-from medalist.pipeline.chain import State, answers_of, blended, crossfit_chain
+from medalist.pipeline.chain import State, answer_all, answers_of, crossfit_chain
 from medalist.pipeline.kept import asking, label_lists
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
@@ -47,7 +48,7 @@ class Features:
         hashes: N hashes of bytes.
         test_hashes: M hashes of bytes, empty where unreadable.
         spaces: what each block of columns is.
-        rejected: labelled and test rows whose image could not be read.
+        rejected: labelled and test rows whose file could not be read.
     """
 
     train: ImageTable
@@ -70,16 +71,16 @@ class Decision:
         estimate: score of the cross-fitted answers, with its error.
         in_sample: the same metric on rows that heads and chain were fitted on; for the gap alone.
         heads: (out-of-fold, in-sample) score of each head by itself, decided by the same rule.
-        answers_L: answers to the L readable test rows.
-        prob_LC: the blended probabilities behind them.
+        answers_M: answers to the test rows; where there is no readable image, those to the class prior.
+        prob_MC: the blended probabilities behind them.
         chain: JSON state of blend and rule, fitted on all out-of-fold rows; what `predict` applies.
     """
 
     estimate: Estimate
     in_sample: float
     heads: dict[str, tuple[float, float]]
-    answers_L: np.ndarray
-    prob_LC: np.ndarray
+    answers_M: np.ndarray
+    prob_MC: np.ndarray
     chain: State
 
 
@@ -114,7 +115,7 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
         test_hashes=tuple(hashes[i] for i in test),
         spaces=tuple(spaces),
         rejected=tuple(
-            Rejected(str(table.paths[i] or table.ids[i]), facts[i].reason) for i in np.flatnonzero(~readable)
+            Rejected(str(table.paths[i]), facts[i].reason) for i in np.flatnonzero(~readable) if table.paths[i]
         ),
     )
 
@@ -147,8 +148,7 @@ def _groups(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.nda
     """(N,) what must not be torn apart: rows of one group column value, and duplicates unless the recipe says no."""
     if recipe.folds.duplicates:
         return duplicate_groups(facts, train.groups)
-    column = np.arange(len(train)) if train.groups is None else train.groups
-    return np.unique(column, return_inverse=True)[1].astype(np.int64)
+    return duplicate_groups([Facts(False)] * len(train), train.groups)
 
 
 def split(recipe: Recipe, features: Features) -> Folds:
@@ -239,13 +239,15 @@ def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, fold
     oof_NRC, fit_NRC = (np.stack([getattr(run, part) for run in runs], axis=1) for part in ("oof_NC", "fit_NC"))
     answers_N, chain = crossfit_chain(recipe, oof_NRC, y, folds.fold_N)
     test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
+    prior_C = prior(y, len(features.train.classes))
+    answers_M, prob_MC = answer_all(recipe, chain, test_LRC, features.readable_M, prior_C)
     metric = metrics.bind(recipe.metric)
     return Decision(
         estimate=estimate(metric, y, answers_N, groups=features.group_N, seed=recipe.seed),
         in_sample=metric(y, answers_of(recipe, chain, fit_NRC)),
         heads={run.name: _alone(recipe, run, y, folds) for run in runs},
-        answers_L=answers_of(recipe, chain, test_LRC),
-        prob_LC=blended(recipe, chain, test_LRC),
+        answers_M=answers_M,
+        prob_MC=prob_MC,
         chain=chain,
     )
 
@@ -258,12 +260,11 @@ def _alone(recipe: Recipe, run: Predictions, y: Any, folds: Folds) -> tuple[floa
 
 
 def submit(features: Features, decision: Decision, path: Path) -> None:
-    """Write the organisers' file; test ids without a readable image get the class prior.
+    """Write the organisers' file.
 
     Raises:
         SubmissionError: a check fails; nothing is written.
     """
     ids = features.test.ids.tolist()
-    readable = features.test.ids[features.readable_M].tolist()
-    table = features.train if features.train.sample else asking(features.train, ids, decision.answers_L)
-    write(table, readable, decision.answers_L, decision.prob_LC, path)
+    table = features.train if features.train.sample else asking(features.train, ids, decision.answers_M)
+    write(table, ids, decision.answers_M, decision.prob_MC, path)

@@ -35,10 +35,10 @@ class Log:
     notes: list[str] = field(default_factory=list)
 
 
-def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink) -> Summary:
+def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwrite: bool) -> Summary:
     """`pipeline.run`, where there is something to do."""
-    check(recipe, out)
-    with ledger.writing(out, run_key(recipe, root)):
+    check(recipe, root, out)
+    with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
         log = Log(fan_out(sink, jsonl(out / "events.jsonl")))
         recipe = choose(recipe, log.notes)
         with stage("total", log.sink, log.seconds):

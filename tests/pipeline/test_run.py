@@ -139,3 +139,24 @@ def test_a_metric_of_another_task_is_told(competition: Path, tmp_path: Path) -> 
     recipe = load_recipe(metric="f1_samples", backbones=("embedded",))
     with pytest.raises(RecipeError, match="type --metric accuracy or log_loss"):
         run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
+
+
+def test_a_slip_with_overwrite_costs_nothing(out: Path, competition: Path, cache: Path) -> None:
+    with pytest.raises(RecipeError):
+        run(recipe_of("heads=rige"), competition, out, cache=cache, overwrite=True)
+    assert (out / "summary.json").is_file()
+
+
+def test_an_output_inside_the_data_is_refused(competition: Path, cache: Path) -> None:
+    with pytest.raises(RecipeError, match="lies in the dataset"):
+        run(recipe_of(), competition, competition / "out", cache=cache)
+
+
+@pytest.mark.parametrize(
+    "slip", ["heads=['knn(k=0)']", "heads=['ridge', 'ridge()']", "decide=calibrated(temperature=-1)"]
+)
+def test_an_argument_that_cannot_work_is_told_at_once(competition: Path, tmp_path: Path, slip: str) -> None:
+    metric = "log_loss" if "calibrated" in slip else "accuracy"
+    recipe = load_recipe(None, [slip], metric=metric, backbones=("embedded",))
+    with pytest.raises(RecipeError, match="this run cannot start"):
+        run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")

@@ -118,9 +118,12 @@ def _read_sample(tree: Tree, rows: Rows, options: Options, classes: tuple[str, .
     if name is None:
         rows.notes.append("there is no sample submission")
         return None
-    return parse_sample(
+    sample = parse_sample(
         tree.root / Path(name), classes=classes, tags=rows.tags, positive=options.positive, joiner=rows.joiner
     )
+    if sample.kind == "probability":
+        rows.notes.append(f"the submission holds the probability of {sample.positive!r}; data.positive=CLASS chooses")
+    return sample
 
 
 def _respell(classes: tuple[str, ...], sample: SampleSubmission | None, rows: Rows) -> tuple[str, ...]:
