@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from medalist.data.ingest import look
 from medalist.data.table import TEST, ImageTable
-from medalist.pipeline.backbones import choose
+from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check
 from medalist.pipeline.way import Features, read
 from medalist.pipeline.whole import Log, carry_out
@@ -20,6 +21,7 @@ from medalist.recipe import Recipe
 NUM_IMAGES = 64
 MIN_FOLDS = 3
 ROWS_IN_TURN = 8
+NUM_TIMED = 4  # forward passes
 TORCH_BYTES = 1.5e9  # a process with torch and a small network
 
 
@@ -77,22 +79,52 @@ def _num_models(num_folds: int) -> float:
 
 
 def forecast(seconds: dict[str, float], features: Features, table: ImageTable, recipe: Recipe, out: Path) -> list[str]:
-    """Sentences on time, memory and disk for all N images, each stage scaled by what it grows with."""
-    num_rows, num_columns = len(table), features.x_ND.shape[1]
-    ratio = num_rows / max(len(features.train) + len(features.test), 1)
-    folds = _num_models(recipe.folds.k) / _num_models(min(recipe.folds.k, MIN_FOLDS))
-    embed_s = seconds["embed"] * ratio
-    fit_s = (seconds["total"] - seconds["embed"]) * ratio * folds
+    """Sentences on time, memory and disk for all N images: what was measured, scaled by what it grows with."""
+    num_rows, num_few, num_columns = len(table), len(features.train) + len(features.test), features.x_ND.shape[1]
+    image_s = _forward_s(recipe) + _decode_s(recipe, table)
+    start_s = max(seconds["embed"] - num_few * image_s, 0.0)
+    models = _num_models(recipe.folds.k) / _num_models(min(recipe.folds.k, MIN_FOLDS))
+    rest_s = (seconds["total"] - seconds["embed"]) * num_rows / num_few * models
     # float32 features, their standardised copy, the reduced copy and a Gram matrix of the smaller side.
     memory = 4 * num_columns * num_rows * 3 + 8 * min(num_rows, num_columns) ** 2 * 2
     bank = 2 * num_columns * num_rows
     free = shutil.disk_usage(_existing(out)).free
     return [
-        f"forecast for {num_rows} images: features at most {embed_s:.0f} s, the rest about {fit_s:.0f} s",
+        f"forecast for {num_rows} images: features {start_s + num_rows * image_s:.0f} s, then at most {rest_s:.0f} s",
         f"memory about {(memory + TORCH_BYTES) / 1e9:.1f} GB;"
         f" disk {bank / 1e9:.2f} GB for features, {free / 1e9:.0f} GB are free",
         *(["warning: the disk will be too small"] if bank > free else []),
     ]
+
+
+def _forward_s(recipe: Recipe) -> float:
+    """Seconds that all backbones and views take for one image, all lanes busy, once they are warm."""
+    from medalist.backbones.runtimes import open_runtime
+
+    seconds = 0.0
+    for backbone in open_backbones(recipe):
+        runtime = open_runtime(backbone, runtime=recipe.runtime)
+        height, width = backbone.preprocessing["height"], backbone.preprocessing["width"]
+        pixels_BHWC = np.zeros((runtime.batch, height, width, 3), np.uint8)
+        runtime(pixels_BHWC)
+        start = time.perf_counter()
+        for _ in range(NUM_TIMED):
+            runtime(pixels_BHWC)
+        batch_s = (time.perf_counter() - start) / NUM_TIMED
+        seconds += batch_s / runtime.batch / runtime.lanes * len(recipe.views)
+    return seconds
+
+
+def _decode_s(recipe: Recipe, table: ImageTable) -> float:
+    """Seconds that the decoders of all cores take for one image."""
+    from medalist.backbones.runtimes import usable_cpus
+
+    preparations = [backbone.preprocessing for backbone in open_backbones(recipe)]
+    paths = [str(table.root / path) for path in table.paths[: NUM_IMAGES // 4] if path]
+    start = time.perf_counter()
+    for path in paths:
+        look(path, preparations)
+    return (time.perf_counter() - start) / max(len(paths), 1) / usable_cpus()
 
 
 def _existing(folder: Path) -> Path:
