@@ -121,6 +121,21 @@ class FeatureBank:
             x_ND[positions] = np.load(index.shards[name].array, mmap_mode="r", allow_pickle=False)[rows]
         return x_ND
 
+    def columns(self, spaces: Sequence[Space], hashes: Sequence[str]) -> np.ndarray:
+        """Rows of several spaces side by side, float32 (N, sum of D); zeros where the hash is empty.
+
+        Raises:
+            StoreError: a row is missing.
+        """
+        there = np.array([bool(key) for key in hashes], dtype=bool)
+        x_ND = np.zeros((len(hashes), sum(space.num_features for space in spaces)), np.float32)
+        known, start = [key for key in hashes if key], 0
+        for space in spaces:
+            stop = start + space.num_features
+            x_ND[there, start:stop] = self.read(space, known)
+            start = stop
+        return x_ND
+
     def spaces(self) -> list[Space]:
         """All spaces on disk, by folder name."""
         heads = [json.loads(file.read_bytes()) for file in sorted(self.folder.glob("*/space.json"))]
@@ -180,18 +195,11 @@ class FeatureBank:
         temporary = file.with_name(f".{file.name}.tmp")
         with h5py.File(temporary, "w") as hdf5:
             for part in ("train", "valid", "test"):
-                hdf5["test" if part == "test" else f"{part}_x"] = self._columns(spaces, hashes.get(part, ()))
+                hdf5["test" if part == "test" else f"{part}_x"] = self.columns(spaces, hashes.get(part, ()))
             for part in ("train", "valid"):
                 hdf5[f"{part}_label"] = np.asarray(labels.get(part, np.zeros(0, np.int32)))
             hdf5.attrs["spaces"] = json.dumps([space.key for space in spaces], sort_keys=True)
         temporary.replace(file)
-
-    def _columns(self, spaces: Sequence[Space], hashes: Sequence[str]) -> np.ndarray:
-        there = np.array([bool(key) for key in hashes], dtype=bool)
-        x_ND = np.zeros((len(hashes), sum(space.num_features for space in spaces)), np.float32)
-        if there.any():
-            x_ND[there] = np.hstack([self.read(space, [key for key in hashes if key]) for space in spaces])
-        return x_ND
 
     def _folder(self, space: Space) -> Path:
         return self.folder / space.name

@@ -22,7 +22,7 @@ from medalist.fitted import Fitted
 from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import answer_all
 from medalist.pipeline.kept import asking, load_table
-from medalist.pipeline.way import columns, extract, slug
+from medalist.pipeline.way import extract, slug
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe, load_recipe
 from medalist.submissions.writers import write
@@ -59,7 +59,7 @@ def predict(run_folder: Path, images: Sequence[Path], *, cache: Path | None = No
             "run it again here, or name the run's own runtime in its recipe"
         )
     readable_M = np.array([fact.ok for fact in facts], dtype=bool)
-    x_LD = columns(FeatureBank(cache_folder(cache)), spaces, [fact.hash for fact in facts if fact.ok])
+    x_LD = FeatureBank(cache_folder(cache)).columns(spaces, [fact.hash for fact in facts if fact.ok])
     prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))

@@ -107,8 +107,8 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
     return Features(
         train=table.take(kept),
         test=table.take(test),
-        x_ND=columns(bank, spaces, [hashes[i] for i in kept]),
-        x_test_MD=columns(bank, spaces, [hashes[i] for i in test]),
+        x_ND=bank.columns(spaces, [hashes[i] for i in kept]),
+        x_test_MD=bank.columns(spaces, [hashes[i] for i in test]),
         readable_M=readable[test],
         group_N=_groups(recipe, table.take(kept), [facts[i] for i in kept]),
         hashes=tuple(hashes[i] for i in kept),
@@ -129,19 +129,6 @@ def extract(
 
     backbones = open_backbones(recipe)
     return fill(root, list(paths), backbones, views=recipe.views, cache=cache, runtime=recipe.runtime, sink=sink)
-
-
-def columns(bank: FeatureBank, spaces: Sequence[Space], hashes: Sequence[str]) -> np.ndarray:
-    """(rows, D) with the spaces side by side; zeros where the hash is empty."""
-    there = np.array([bool(h) for h in hashes], dtype=bool)
-    known = [h for h in hashes if h]
-    x = np.zeros((len(hashes), sum(space.num_features for space in spaces)), np.float32)
-    start = 0
-    for space in spaces:
-        stop = start + space.num_features
-        x[there, start:stop] = bank.read(space, known)
-        start = stop
-    return x
 
 
 def _groups(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
