@@ -7,6 +7,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
+DATA ?=
+CARDS ?=
 BIN := $(VENV)/bin
 # torch's CUDA libraries are most of it; they are downloaded also where there is no GPU.
 SIZE := $(if $(TORCH_INDEX),about 1.5 GB,about 5.5 GB on disk; with TORCH_INDEX=https://download.pytorch.org/whl/cpu about 1.5 GB)
@@ -36,8 +38,10 @@ format: $(VENV)/.test  ## format and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.test  ## run every benchmark; each prints a ratio
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+bench: $(VENV)/.test  ## benchmarks, each prints a ratio; DATA= (image sets) and CARDS= add those on real images
+	$(BIN)/python benchmarks/read.py
+	$(if $(DATA),$(BIN)/python benchmarks/heads.py --data $(DATA)/flowers102 --cards $(CARDS))
+	$(if $(DATA),$(BIN)/python benchmarks/baseline.py --data $(DATA) --cards $(CARDS))
 
 constraints:  ## resolve constraints.txt anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --upgrade --all-extras --python-version 3.11 --fork-strategy fewest \
