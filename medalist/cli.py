@@ -93,7 +93,7 @@ def predict(
     from medalist.pipeline.predict import predict as answer
 
     with _bars() as sink:
-        text = answer(run_folder, images, cache=cache, sink=sink)
+        text = answer(run_folder, images, cache=cache, sink=sink, warn=lambda line: print(line, file=sys.stderr))
     sys.stdout.write(text)
 
 
@@ -110,7 +110,7 @@ def lint(
         print(fault)
     if faults:
         raise typer.Exit(1)
-    print(f"{file}: nothing wrong against {sample}")
+    print(f"{file}: nothing wrong against {sample} (class names are known only as far as the sample shows them)")
 
 
 @app.command()
@@ -154,8 +154,8 @@ def collect(cache: Cache = None) -> None:
     from medalist.features.bank import FeatureBank
     from medalist.pipeline import cache_folder
 
-    for path in FeatureBank(cache_folder(cache)).collect():
-        print(f"removed {path}")
+    removed = FeatureBank(cache_folder(cache)).collect()
+    print("\n".join(f"removed {path}" for path in removed) or "there was nothing to remove")
 
 
 @bank_app.command()

@@ -20,6 +20,7 @@ from medalist.store import hash_json, write_atomic
 
 SUMMARY = "summary.json"
 KEY = "run.json"
+STAGES = ("read", "embed", "split", "fit", "ensemble", "decide", "submit", "total")
 COSTLY = "folds.csv"
 WRITTEN = (SUMMARY, KEY, "recipe.yaml", "table.json", "folds.csv", "decision.json", "rejected.csv", "submission.csv")
 
@@ -59,11 +60,11 @@ class Summary:
         low, high = self.interval95
         lines = [
             f"{self.metric} {self.score:.4f} +- {self.score_stderr:.4f} out of fold (95 % {low:.4f} to {high:.4f});"
-            f" in sample {self.score_in_sample:.4f}",
+            f" in sample {self.score_in_sample:.4f}; all heads blended, each by itself:",
             *(f"  {name}: {s['score']:.4f} (in sample {s['in_sample']:.4f})" for name, s in self.heads.items()),
             *self.notes,
-            f"{self.images} images, {self.rejected} rejected; "
-            + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items()),
+            f"{self.images} images of the dataset, {self.rejected} files and rows rejected (rejected.csv)",
+            ", ".join(f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if stage in self.seconds),
             f"submission: {out / self.submission}" if self.submission else "no test images: no submission",
         ]
         return "\n".join(lines)

@@ -189,7 +189,7 @@ def _faults(error: ValidationError) -> list[str]:
             known = _known_keys(fault["loc"][:-1])
             lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)} keys: {', '.join(known)}")
         elif fault["type"] == "missing":
-            lines.append(f"  {key}: missing; type {key}=VALUE")
+            lines.append(f"  {key}: missing; type --{key} NAME, or {key}=NAME")
         else:
             lines.append(f"  {key}: {fault['msg']} (got {fault['input']!r})")
     return lines

@@ -40,7 +40,7 @@ def test_a_slip_in_an_override_is_quoted(slip: str) -> None:
 
 
 def test_a_missing_metric_says_what_to_type() -> None:
-    with pytest.raises(RecipeError, match="type metric=VALUE"):
+    with pytest.raises(RecipeError, match="type --metric NAME"):
         load_recipe()
 
 

@@ -6,6 +6,7 @@ The verbs stand in `way.py`, top to bottom; `checks.py` tells all faults of a re
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def run(
         StoreError: `out` holds another run, cannot be written, or is being written.
     """
     if not overwrite and ledger.begun(out) and (done := ledger.finished(out, run_key(recipe, root))) is not None:
-        return done
+        return replace(done, notes=(*done.notes, "nothing was computed: this run was finished before"))
     from medalist.pipeline.whole import go
 
     return go(recipe, root, out, cache=cache_folder(cache), sink=sink, overwrite=overwrite)

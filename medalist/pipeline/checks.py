@@ -39,6 +39,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_runtime(recipe),
         *_unopened(recipe),
         *_unwritable(root, out),
+        *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
     _tell(faults or [*_kinds(recipe), *_unusable(recipe)])
 
@@ -60,6 +61,8 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
             faults.append(f"heads: {text} learns {', '.join(tasks)}, this dataset is {table.task}")
     if table.weights is not None:
         faults.append("data.weight_column: no head takes row weights yet; leave it out")
+    if recipe.data.positive is not None:
+        faults += _positive(recipe.data.positive, table)
     labelled = len(table.labelled())
     if labelled < recipe.folds.k:
         faults.append(f"folds.k: {recipe.folds.k} folds need as many labelled images, there are {labelled}")
@@ -72,6 +75,16 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
             for name in strange
         ]
     _tell(faults)
+
+
+def _positive(positive: str, table: ImageTable) -> Iterator[str]:
+    """The key must mean something here."""
+    if positive not in table.classes:
+        yield f"data.positive: {positive!r} is no class{near(positive, table.classes)}; leave it out"
+    elif table.sample is None and positive != table.classes[-1]:
+        yield f"data.positive: without a sample submission the probability of {table.classes[-1]!r} is written"
+    elif table.sample is not None and table.sample.kind != "probability":
+        yield f"data.positive: the sample submission asks for {table.sample.kind}, not for a probability; leave it out"
 
 
 def _tell(faults: list[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,14 @@ from medalist.recipe import Recipe, load_recipe
 from medalist.submissions.writers import write
 
 
-def predict(run_folder: Path, images: Sequence[Path], *, cache: Path | None = None, sink: Sink = ignore) -> str:
+def predict(
+    run_folder: Path,
+    images: Sequence[Path],
+    *,
+    cache: Path | None = None,
+    sink: Sink = ignore,
+    warn: Callable[[str], None] = lambda line: None,
+) -> str:
     """Answer for images that the run never met, bit for bit as it answered its test images.
 
     Args:
@@ -36,6 +43,7 @@ def predict(run_folder: Path, images: Sequence[Path], *, cache: Path | None = No
         images: image files, or folders whose files are all taken.
         cache: feature bank; None: `MEDALIST_CACHE` or `~/.cache/medalist`.
         sink: takes progress events.
+        warn: hears of each image that cannot be read, with the reason.
 
     Returns:
         CSV text with the submission's columns; ids are file names, or paths where two files share a name. An image that
@@ -58,6 +66,9 @@ def predict(run_folder: Path, images: Sequence[Path], *, cache: Path | None = No
             f"the features on this machine are not those of {run_folder} (other weights, runtime or decoder); "
             "run it again here, or name the run's own runtime in its recipe"
         )
+    for file, fact in zip(files, facts, strict=True):
+        if not fact.ok:
+            warn(f"{file}: {fact.reason}; answered by the class prior")
     readable_M = np.array([fact.ok for fact in facts], dtype=bool)
     x_LD = FeatureBank(cache_folder(cache)).columns(spaces, [fact.hash for fact in facts if fact.ok])
     prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)

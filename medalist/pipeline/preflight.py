@@ -12,7 +12,7 @@ import numpy as np
 from medalist.data.ingest import look
 from medalist.data.table import TEST, ImageTable
 from medalist.pipeline.backbones import choose, open_backbones
-from medalist.pipeline.checks import check
+from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.way import Features, read
 from medalist.pipeline.whole import Log, carry_out
 from medalist.progress import Sink, ignore
@@ -38,6 +38,7 @@ def preflight(recipe: Recipe, root: Path, out: Path, *, sink: Sink = ignore) -> 
     log = Log(sink)
     recipe = choose(recipe, log.notes)
     table = read(recipe, root)
+    check_table(recipe, table)
     few = sample_of(table, NUM_IMAGES, recipe.seed)
     small = recipe.model_copy(update={"folds": recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})})
     with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as folder:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medalist import ledger
 from medalist.data.splits import Folds, rare_classes
 from medalist.data.table import ImageTable, Rejected
@@ -38,13 +40,16 @@ class Log:
 def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwrite: bool) -> Summary:
     """`pipeline.run`, where there is something to do."""
     check(recipe, root, out)
+    log = Log(sink)
+    with stage("read", log.sink, log.seconds):
+        table = way.read(recipe, root)
+    check_table(recipe, table)
     with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
-        log = Log(fan_out(sink, jsonl(out / "events.jsonl")))
+        log.sink = fan_out(sink, jsonl(out / "events.jsonl"))
         recipe = choose(recipe, log.notes)
         with stage("total", log.sink, log.seconds):
-            with stage("read", log.sink, log.seconds):
-                table = way.read(recipe, root)
             features, folds, decision = carry_out(recipe, table, out, cache=cache, log=log)
+        log.seconds["total"] += log.seconds["read"]
         summary = summarise(recipe, table, features, folds, decision, log)
         ledger.finish(out, summary)
     return summary
@@ -54,7 +59,6 @@ def carry_out(
     recipe: Recipe, table: ImageTable, out: Path, *, cache: Path, log: Log
 ) -> tuple[way.Features, Folds, way.Decision]:
     """From a table to everything that a run folder holds but its summary."""
-    check_table(recipe, table)
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / "recipe.yaml", recipe.to_yaml().encode())
     with stage("embed", log.sink, log.seconds):
@@ -101,13 +105,20 @@ def summarise(
 def _row_notes(features: way.Features, folds: Folds) -> list[str]:
     """What a reader of the score must know of its rows."""
     train, notes = features.train, []
-    duplicates = len(train) - len(set(features.group_N.tolist()))
-    if duplicates:
-        notes.append(f"{duplicates} training images share a group (duplicates, or the group column) and so a fold")
+    size_G = np.bincount(features.group_N)
+    if (size_G > 1).any():
+        notes.append(
+            f"{size_G[size_G > 1].sum()} training images lie in {(size_G > 1).sum()} groups (duplicates, or the group"
+            " column), each in one fold"
+        )
     rare = rare_classes(train.labels, features.group_N, num_folds=folds.num_folds, num_classes=len(train.classes))
     if len(rare):
         names = ", ".join(train.classes[c] for c in rare[:5])
         notes.append(f"{len(rare)} classes have fewer groups than folds ({names}): their rows may count as wrong")
+    test_paths = set(features.test.paths[~features.readable_M].tolist())
+    left_out = sum(entry.path not in test_paths for entry in features.rejected)
+    if left_out:
+        notes.append(f"{left_out} training images could not be read and are left out; rejected.csv says why")
     unread = int((~features.readable_M).sum())
     if unread:
         notes.append(f"{unread} test images could not be read; their ids are answered by the class prior")
