@@ -103,7 +103,7 @@ def test_predict_answers_as_the_run_did(out: Path, competition: Path, cache: Pat
         assert given == [answer]
 
 
-def test_one_new_image_costs_itself(competition: Path, cache: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_elsewhere_cost_nothing(competition: Path, cache: Path, tmp_path: Path) -> None:
     grown = tmp_path / "grown"
     shutil.copytree(competition, grown)
     before = set(cache.rglob("*.npy"))
