@@ -164,7 +164,8 @@ def _reset(out: Path) -> None:
     """Forget the run in `out`, so that it is done anew; only files that a run writes are removed."""
     import shutil
 
-    for name in (*WRITTEN, "events.jsonl"):
+    # The key stays until the next one replaces it: a kill in here must not leave files that seem to be nobody's.
+    for name in (*(name for name in WRITTEN if name != KEY), "events.jsonl"):
         (out / name).unlink(missing_ok=True)
     for folder in ("fitted", "predictions"):
         if (out / folder).is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,6 +69,21 @@ def test_overwrite_removes_only_what_a_run_writes(tmp_path: Path) -> None:
     with ledger.writing(tmp_path, {"other": 1}, overwrite=True):
         assert not (tmp_path / "summary.json").exists()
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "kept"
+
+
+def test_a_kill_while_overwriting_leaves_a_folder_that_the_same_command_takes(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, pathlib, shutil, medalist.ledger\n"
+        "shutil.rmtree = lambda folder: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with medalist.ledger.writing(pathlib.Path(sys.argv[1]), {}, overwrite=True): pass"
+    )
+    with ledger.writing(tmp_path, {}):
+        (tmp_path / "fitted").mkdir()
+        ledger.finish(tmp_path, SUMMARY)
+    (tmp_path / "submission.csv").write_text("id,label\n", encoding="utf-8")
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    with ledger.writing(tmp_path, {"new": 1}, overwrite=True):
+        assert not (tmp_path / "fitted").exists()
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
