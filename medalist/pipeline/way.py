@@ -193,7 +193,7 @@ def _fit_head(text: str, recipe: Recipe, features: Features, folds: Folds, out: 
         scale="prob",
         class_hash=train.class_hash,
         fold_hash=folds.hash,
-        meta={"key": key, **{name: value for name, value in result.meta.items() if name != "seconds"}},
+        meta={"key": key, **result.meta},
     )
     fitted.save(out / "fitted" / slug(head.text))
     predictions.save(folder)

@@ -11,7 +11,6 @@ Axes: N training images, M test images, D features, C classes, K folds, P penalt
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -42,7 +41,7 @@ class CrossValidated:
         oof_NC: float32 (N, C), row i from the model that saw nothing of its fold.
         test_KMC: float32 (K, M, C), a slice a fold's model.
         fit_NC: float32 (N, C), the refit on its own training rows.
-        meta: JSON facts: seconds; for linear heads the penalties and temperatures chosen (a fold each, then the
+        meta: JSON facts: for linear heads the penalties and temperatures chosen (a fold each, then the
             refit's) and the out-of-fold log-loss along the penalties; for `mlp` its curves.
     """
 
@@ -123,7 +122,6 @@ def crossval(
         RecipeError: the head cannot learn the task, or there are fewer than three folds.
         DataError: only one class, in all rows or in those outside a fold.
     """
-    start = time.perf_counter()
     task = Task(head, y, fold_N, int(fold_N.max()) + 1, num_classes, seed, sink)
     _check(task)
     with one_thread():
@@ -134,7 +132,6 @@ def crossval(
         test_KMC = np.stack([heads.predict(head.text, state, x_test_MD) for state in states[:-1]])
         fit_NC = heads.predict(head.text, states[-1], x_ND)
     fitted = Fitted(head.text, tuple(states[:-1]), states[-1], {"num_classes": num_classes, "seed": seed, **meta})
-    meta = {**meta, "seconds": round(time.perf_counter() - start, 3)}
     return fitted, CrossValidated(oof_NC, test_KMC, fit_NC, meta)
 
 
