@@ -26,11 +26,10 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Rows of the same picture: equal `bytes`, equal `pixels`, or `near` in hash and colour; `conflict`: two labels."""
+    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near` in hash and colour."""
 
     rows: tuple[int, ...]
     kind: str
-    conflict: bool = False
 
 
 def duplicate_groups(facts: Sequence[Facts], column: np.ndarray | None = None) -> np.ndarray:
@@ -46,22 +45,21 @@ def duplicate_groups(facts: Sequence[Facts], column: np.ndarray | None = None) -
     return _components(len(facts), pairs)
 
 
-def duplicates(facts: Sequence[Facts], labels_N: np.ndarray | None = None) -> list[Duplicates]:
-    """The groups of two images and more, for a report; `labels_N` tells which of them bear different labels."""
+def duplicates(facts: Sequence[Facts]) -> list[Duplicates]:
+    """The groups of two images and more, for a report."""
     group_N = duplicate_groups(facts)
     order = np.argsort(group_N, kind="stable")
     clusters = np.split(order, np.flatnonzero(np.diff(group_N[order])) + 1) if len(facts) else []
-    return [_cluster(facts, rows, labels_N) for rows in clusters if len(rows) > 1]
+    return [_cluster(facts, rows) for rows in clusters if len(rows) > 1]
 
 
-def _cluster(facts: Sequence[Facts], rows: np.ndarray, labels_N: np.ndarray | None) -> Duplicates:
+def _cluster(facts: Sequence[Facts], rows: np.ndarray) -> Duplicates:
     kind = "near"
     if len({facts[i].hash for i in rows}) == 1:
         kind = "bytes"
     elif len({facts[i].pixel_hash for i in rows}) == 1:
         kind = "pixels"
-    conflict = labels_N is not None and len(np.unique(labels_N[rows])) > 1
-    return Duplicates(tuple(rows.tolist()), kind, conflict)
+    return Duplicates(tuple(rows.tolist()), kind)
 
 
 def near_duplicates(facts: Sequence[Facts]) -> Pairs:

@@ -111,27 +111,26 @@ def test_the_odd_files(shared: Callable[[str], Path], tmp_path: Path) -> None:
     names = sorted(path.name for path in root.iterdir())
     facts = facts_of(root, names, cache=tmp_path)
     group_N = duplicate_groups(facts)
-    clusters = {tuple(names[i] for i in cluster.rows): cluster for cluster in duplicates(facts, np.arange(len(names)))}
+    clusters = {tuple(names[i] for i in cluster.rows): cluster for cluster in duplicates(facts)}
     kinds = {rows: cluster.kind for rows, cluster in clusters.items()}
     assert kinds.pop(("cat.4126.jpg", "cat.4575.jpg")) == "near"
     assert kinds.pop(("dog.2027.jpg", "dog.3082.jpg")) == "bytes"
     assert kinds.pop(("boletus_edulis_158.jpg", "boletus_erythropus_46.jpg")) == "bytes"
     assert list(kinds) == [("00000006.png", "00000030.png")]  # two red shirts of the same cut and print
-    assert all(cluster.conflict for cluster in clusters.values())
     blue, red = (group_N[names.index(name)] for name in ("00000099.png", "00000006.png"))
     hashes = [int(facts[names.index(name)].phash, 16) for name in ("00000099.png", "00000006.png")]
     assert (hashes[0] ^ hashes[1]).bit_count() <= MAX_BITS  # grey hashes do not tell them apart
     assert blue != red
 
 
-def test_a_report_tells_kind_and_conflict() -> None:
+def test_a_report_tells_the_kind() -> None:
     facts = [
         picture("a", 0),
         picture("b", 1),
         Facts(True, hash="hc", pixel_hash="px"),
         Facts(True, hash="hd", pixel_hash="px"),
     ]
-    assert duplicates(facts, np.array([0, 1, 2, 2])) == [
-        Duplicates((0, 1), "near", conflict=True),
+    assert duplicates(facts) == [
+        Duplicates((0, 1), "near"),
         Duplicates((2, 3), "pixels"),
     ]
