@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -71,9 +71,13 @@ class Recipe(Section):
     data: DataSection = DataSection()
     backbones: tuple[str, ...] = Field((), description="cards, timm names, `embedded`; empty: the recommended one")
     cards: str | None = Field(None, description="folder of cards (JSON beside safetensors)")
-    size: int | None = Field(None, ge=16, le=2048, description="input side in pixels; null: the weights' own")
+    size: tuple[Annotated[int, Field(ge=16, le=2048)], ...] = Field(
+        (), description="input side in pixels, or several; empty: the weights' own"
+    )
     resize: Literal["crop", "squash", "letterbox"] | None = Field(None, description="null: the weights' own")
     views: tuple[str, ...] = ("center", "flip")
+    taps: tuple[str, ...] = Field(("pooled",), description="what is read off a forward pass")
+    normalise: Literal["none", "l1", "l2"] = Field("none", description="rows of each space to a norm of 1")
     runtime: str = "auto"
     folds: FoldSection = FoldSection()
     heads: tuple[str, ...] = ("ridge", "logistic")
@@ -82,19 +86,19 @@ class Recipe(Section):
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
     seed: int = 0
 
-    @field_validator("backbones", "views", "heads", mode="before")
+    @field_validator("backbones", "views", "taps", "heads", "size", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        return () if value is None else (value,) if isinstance(value, str | int) else value
 
-    @field_validator("backbones", "views", "heads")
+    @field_validator("backbones", "views", "taps", "heads", "size")
     @classmethod
-    def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):
             raise ValueError("holds an entry twice")
         return value
 
-    @field_validator("views", "heads")
+    @field_validator("views", "taps", "heads")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:

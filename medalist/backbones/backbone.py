@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medalist.backbones.taps import tap
 from medalist.errors import BackboneError, near
 from medalist.store import hash_bytes
 
@@ -28,22 +29,25 @@ class Backbone:
         weights_hash: SHA-256 of the weights file; verified when the network is built.
         preprocessing: JSON: the fields of `data.decode.Preprocessing`; from the weights, never a default.
         num_features: D, length of a feature vector.
+        num_classes: outputs of the classifier that the weights hold; 0: none.
         num_params: parameters of the network, with its classifier.
         licence: of the weights, as their publisher states it.
         source: `card`, `hub` or `embedded`.
         provenance: JSON facts of where the weights come from.
-        build: makes the network: normalised float (B, 3, H, W) -> pooled (B, D); in eval mode, weights loaded.
+        build: makes the network: normalised float (B, 3, H, W) -> (B, D), the features pooled before the classifier, or
+            the given `taps` side by side; in eval mode, weights loaded.
     """
 
     name: str
     weights_hash: str
     preprocessing: dict[str, Any]
     num_features: int
+    num_classes: int
     num_params: int
     licence: str
     source: str
     provenance: dict[str, Any] = field(repr=False)
-    build: Callable[[], nn.Module] = field(repr=False, compare=False)
+    build: Callable[..., nn.Module] = field(repr=False, compare=False)
 
     @property
     def permissive(self) -> bool:
@@ -64,6 +68,16 @@ def is_non_commercial(licence: str) -> bool:
 def is_permissive(licence: str) -> bool:
     """Whether a licence is one of Apache, MIT, BSD, CC0, CC-BY; unknown ones are not."""
     return PERMISSIVE.match(licence) is not None and not is_non_commercial(licence)
+
+
+@dataclass(frozen=True)
+class Timm:
+    """A network of timm's and its weights: model name, keyword arguments of `create_model`, file and its SHA-256."""
+
+    model: str
+    kwargs: dict[str, Any]
+    file: Path
+    sha256: str
 
 
 def override(backbone: Backbone, *, size: int | None = None, resize: str | None = None) -> Backbone:
@@ -128,35 +142,57 @@ def _parse(data: bytes, file: Path) -> dict[str, Tensor]:
 
 
 def build_timm(
-    name: str, model: str, kwargs: dict[str, Any], *, num_classes: int, num_features: int, file: Path, sha256: str
+    taps: tuple[str, ...] = ("pooled",), *, name: str, source: Timm, num_classes: int, num_features: int
 ) -> nn.Module:
-    """timm's `model` with the weights of `file`, its classifier cut off, in eval mode.
+    """timm's network with its weights, in eval mode, its classifier cut off or tapped.
+
+    Args:
+        taps: what a row holds; see `backbones.taps`.
+        name: of the backbone, for errors.
+        source: which network of timm's, and the weights.
+        num_classes: outputs of the weights' classifier.
+        num_features: expected length of the pooled features.
 
     Raises:
-        BackboneError: see `read_weights`; or the weights do not fit the model, or its features are not `num_features`.
+        BackboneError: see `read_weights`, `taps.tap`; or the weights do not fit the model, or its features are not
+            `num_features`.
     """
+    network = _timm_network(name, source, num_classes)
+    plain = taps == ("pooled",)
+    got = cut_classifier(network) if plain else _pooled_width(network)
+    if got != num_features:
+        raise BackboneError(
+            f"{name}: {source.model!r} gives {got} features, its description says {num_features}; correct it"
+        )
+    network = network.eval().requires_grad_(False)
+    return network if plain else tap(network, taps, name)
+
+
+def _timm_network(name: str, source: Timm, num_classes: int) -> Any:
     import timm
 
-    state = read_weights(file, sha256)
+    # timm adapts the state dict of older checkpoints (renamed keys, background class) only on this path. A name
+    # without a tag is a card's: its weights know nothing of the offset of timm's own default weights.
+    state = read_weights(source.file, source.sha256)
+    overlay: dict[str, Any] = {"state_dict": state, "num_classes": num_classes, "custom_load": False}
+    if "." not in source.model:
+        overlay["label_offset"] = 0
     try:
-        # timm adapts the state dict of older checkpoints (renamed keys, background class) only on this path. A name
-        # without a tag is a card's: its weights know nothing of the offset of timm's own default weights.
-        overlay: dict[str, Any] = {"state_dict": state, "num_classes": num_classes, "custom_load": False}
-        if "." not in model:
-            overlay["label_offset"] = 0
-        network = timm.create_model(
-            model, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=overlay, **kwargs
+        return timm.create_model(
+            source.model, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=overlay, **source.kwargs
         )
     except (RuntimeError, TypeError, KeyError, AttributeError) as error:
-        raise BackboneError(f"{name}: the weights do not fit timm's {model!r} with {kwargs}: {error}") from error
-    got = cut_classifier(network)
-    if got != num_features:
-        raise BackboneError(f"{name}: {model!r} gives {got} features, its description says {num_features}; correct it")
-    return network.eval().requires_grad_(False)
+        raise BackboneError(
+            f"{name}: the weights do not fit timm's {source.model!r} with {source.kwargs}: {error}"
+        ) from error
 
 
 def cut_classifier(network: Any) -> int:
     """Leave a timm network with its pooled features as output; their length."""
     network.reset_classifier(0)
+    return _pooled_width(network)
+
+
+def _pooled_width(network: Any) -> int:
     # Some networks have a layer between pooling and classifier; timm tells its width since 1.0.
     return int(getattr(network, "head_hidden_size", network.num_features))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from medalist.backbones.backbone import Backbone, build_timm
+from medalist.backbones.backbone import Backbone, Timm, build_timm
 from medalist.errors import BackboneError
 
 CARDS = "MEDALIST_CARDS"
@@ -105,13 +105,10 @@ def open_card(path: Path, *, source: str = "card") -> Backbone:
         raise BackboneError(f"the card {path} wants the weights {card.weights} as a plain file in its own folder")
     build = partial(
         build_timm,
-        card.name,
-        card.timm_model,
-        card.timm_kwargs,
+        name=card.name,
+        source=Timm(card.timm_model, card.timm_kwargs, file, card.sha256),
         num_classes=card.num_classes,
         num_features=card.num_features,
-        file=file,
-        sha256=card.sha256,
     )
     provenance = {"timm_model": card.timm_model, "timm_kwargs": card.timm_kwargs, **(card.model_extra or {})}
     return Backbone(
@@ -119,6 +116,7 @@ def open_card(path: Path, *, source: str = "card") -> Backbone:
         weights_hash=card.sha256,
         preprocessing=card.preprocessing,
         num_features=card.num_features,
+        num_classes=card.num_classes,
         num_params=card.params,
         licence=card.licence,
         source=source,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medalist.backbones.backbone import is_non_commercial, is_permissive
-from medalist.backbones.runtimes import this_device
+from medalist.backbones.runtimes.machine import this_device
 from medalist.errors import RecipeError, near
 
 LICENSES = ("any", "permissive")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medalist.backbones.backbone import Backbone, build_timm, cut_classifier
+from medalist.backbones.backbone import Backbone, Timm, build_timm, cut_classifier
 from medalist.errors import BackboneError
 from medalist.store import hash_bytes, write_atomic
 
@@ -94,19 +94,17 @@ def open_hub(name: str) -> Backbone:
 def _backbone(record: dict[str, Any]) -> Backbone:
     build = partial(
         build_timm,
-        record["name"],
-        record["name"],
-        {},
+        name=record["name"],
+        source=Timm(record["name"], {}, Path(record["file"]), record["sha256"]),
         num_classes=record["num_classes"],
         num_features=record["num_features"],
-        file=Path(record["file"]),
-        sha256=record["sha256"],
     )
     return Backbone(
         name=record["name"],
         weights_hash=record["sha256"],
         preprocessing=record["preprocessing"],
         num_features=record["num_features"],
+        num_classes=record["num_classes"],
         num_params=record["params"],
         licence=record["licence"],
         source="hub",

@@ -19,6 +19,7 @@ from PIL import Image
 
 from medalist.data.decode import Picture, Preprocessing
 from medalist.data.facts import NO_FILE, Facts, FactsCache, absolute, known_facts, stamp_of
+from medalist.data.moments import picture_moments
 from medalist.engines import Stage, map
 from medalist.errors import DataError
 from medalist.progress import Sink, ignore, track
@@ -33,11 +34,15 @@ REMEMBER_EVERY = 256
 
 @dataclass(frozen=True)
 class Ingested:
-    """A file: its facts, and one (H, W, 3) uint8 array a preparation (none where the image could not be decoded)."""
+    """A file: its facts, and one (H, W, 3) uint8 array a preparation (none where the image could not be decoded).
+
+    `seconds`: processor time of reading, decoding and preparing it.
+    """
 
     index: int
     facts: Facts
     images: list[np.ndarray]
+    seconds: float = 0.0
 
 
 def ingest(
@@ -70,7 +75,7 @@ def ingest(
             facts, images = outcome.value if outcome.error is None else (_failed(path, outcome.error), [])
             if path in stamps:
                 fresh.append((path, stamps[path], facts))
-            yield Ingested(outcome.index, facts, images)
+            yield Ingested(outcome.index, facts, images, outcome.seconds)
             if len(fresh) >= REMEMBER_EVERY:
                 remembered.remember(fresh)
                 fresh.clear()
@@ -148,14 +153,21 @@ def _reason(error: Exception) -> str:
 
 
 def _signed(facts: Facts, picture: Picture) -> Facts:
-    """Facts of a decoded image: its signatures, at the smallest of the decoder's scales that keeps FACTS_SIDE."""
+    """Facts of a decoded image: signatures, moments, at the smallest of the decoder's scales that keeps FACTS_SIDE."""
     image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
     pixels = hashlib.sha256(str(image.size).encode())
     pixels.update(image.tobytes())
     small = image.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     cells = small.resize((CELLS, CELLS), Image.Resampling.BOX)
+    mean, mean_square = picture_moments(image)
     return replace(
-        facts, ok=True, pixel_hash=pixels.hexdigest(), phash=perceptual_hash(small), colour=cells.tobytes().hex()
+        facts,
+        ok=True,
+        pixel_hash=pixels.hexdigest(),
+        phash=perceptual_hash(small),
+        colour=cells.tobytes().hex(),
+        mean=mean,
+        mean_square=mean_square,
     )
 
 

@@ -37,11 +37,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of item `index`: a value, or the error that it failed with."""
+    """What became of item `index`: a value, or the error that it failed with, and the processor seconds it took."""
 
     index: int
     value: Any
     error: str | None = None
+    seconds: float = 0.0
 
 
 def map(  # the contract's name; it shadows the builtin in this module alone
@@ -161,7 +162,7 @@ class _Pool:
 
     def _answer_of(self, worker: _Worker) -> Outcome:
         try:
-            value, error = receive(worker.answers)
+            value, error, seconds = receive(worker.answers)
         except EOFError:
             code = worker.process.wait()
             if code == CANNOT_IMPORT:
@@ -172,7 +173,7 @@ class _Pool:
             end = f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit status {code}"
             return self._bury(worker, f"its worker process died ({end})")
         worker.since = time.monotonic()
-        return Outcome(worker.items.popleft()[0], value, error)
+        return Outcome(worker.items.popleft()[0], value, error, seconds)
 
     def _bury(self, worker: _Worker, error: str) -> Outcome:
         """The item at work fails; those that waited behind it go to a new worker."""

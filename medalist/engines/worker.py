@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import struct
+import time
 import traceback
 from collections.abc import Callable
 from functools import reduce
@@ -61,7 +62,7 @@ def resolve(reference: str) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Work off items until the input ends: `(value, None)` or `(None, error text)` for each."""
+    """Work off items until the input ends: `(value, error text or None, processor seconds)` for each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends its workers
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
     inbox = os.fdopen(os.dup(0), "rb")
@@ -87,8 +88,10 @@ def _listen(inbox: BinaryIO, questions: SimpleQueue[Any]) -> None:
         os._exit(0)  # the parent is gone; exit handlers of a decoder may hang
 
 
-def _work(stages: list[tuple[Callable[..., Any], dict[str, Any]]], item: Any) -> tuple[Any, str | None]:
+def _work(stages: list[tuple[Callable[..., Any], dict[str, Any]]], item: Any) -> tuple[Any, str | None, float]:
+    start = time.process_time()
     try:
-        return reduce(lambda value, stage: stage[0](value, **stage[1]), stages, item), None
-    except Exception as error:
-        return None, f"{type(error).__name__}: {error}"
+        value, error = reduce(lambda value, stage: stage[0](value, **stage[1]), stages, item), None
+    except Exception as failure:
+        value, error = None, f"{type(failure).__name__}: {failure}"
+    return value, error, time.process_time() - start

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from medalist.errors import MissingExtraError, StoreError
+from medalist.features.rows import Block, Rows
 from medalist.store import (
     SET_ASIDE,
     Shard,
@@ -38,7 +39,7 @@ class Space:
     """What a row's bits depend on, beside the image's bytes.
 
     Args:
-        key: JSON: name, weights_hash, preprocessing, view, runtime, decoder.
+        key: JSON: name, weights_hash, preprocessing, view, tap, runtime, decoder.
         num_features: D.
     """
 
@@ -64,6 +65,8 @@ class FeatureBank:
     """Features on disk, shared by all runs and processes of a cache folder.
 
     Attributes:
+        folder: of the spaces.
+        networks: folder beside it where runtimes keep what they convert.
         damaged: sidecars of shards that this process found damaged and set aside.
 
     >>> bank = FeatureBank(Path("cache"))  # doctest: +SKIP
@@ -73,13 +76,16 @@ class FeatureBank:
     """
 
     def __init__(self, cache: Path) -> None:
-        self.folder = cache / "bank"
+        self.folder, self.networks = cache / "bank", cache / "networks"
         self.damaged: list[Path] = []
         self._indices: dict[str, _Index] = {}
 
-    def missing(self, space: Space, hashes: Sequence[str]) -> list[str]:
-        """Those of `hashes` without an intact row, each once, in order."""
-        rows = self._look(space, hashes).rows
+    def missing(self, space: Space, hashes: Sequence[str], *, fresh: bool = True) -> list[str]:
+        """Those of `hashes` without an intact row, each once, in order.
+
+        `fresh=False` trusts the last look at the folder: rows that another process wrote since then count as missing.
+        """
+        rows = self._look(space, hashes, fresh=fresh).rows
         return [key for key in dict.fromkeys(hashes) if key not in rows]
 
     def write(self, space: Space, hashes: Sequence[str], x_ND: np.ndarray) -> None:
@@ -100,41 +106,43 @@ class FeatureBank:
         write_shard(folder, hashes, compact(x_ND))
 
     def read(self, space: Space, hashes: Sequence[str]) -> np.ndarray:
-        """Rows as float32 (N, D), in the order of `hashes`, each from a shard whose checksum was compared.
+        """Rows as float32 (N, D), in the order of `hashes`.
 
         Raises:
             StoreError: a row is missing.
         """
+        return self.rows([space], hashes)[:]
+
+    def rows(self, spaces: Sequence[Space], hashes: Sequence[str], *, normalise: str = "none") -> Rows:
+        """Rows of several spaces side by side, (N, sum of D), read from disk when they are asked for.
+
+        Args:
+            spaces: blocks of columns, in order.
+            hashes: images in order; an empty hash gives a row of zeros.
+            normalise: see `Rows`.
+
+        Raises:
+            StoreError: a row is missing.
+        """
+        blocks = [self._block(space, hashes) for space in spaces]
+        return Rows(blocks, num_rows=len(hashes), normalise=normalise)
+
+    def _block(self, space: Space, hashes: Sequence[str]) -> Block:
+        """Where rows lie, in shards whose checksums were compared."""
         index = self._look(space, hashes)
-        if absent := [key for key in dict.fromkeys(hashes) if key not in index.rows]:
+        if absent := [key for key in dict.fromkeys(hashes) if key and key not in index.rows]:
             raise StoreError(
                 f"{len(absent)} of {len(hashes)} images have no features in {self._folder(space)} (first: {absent[0]});"
                 " run `medalist run` again, it computes what is missing"
             )
-        x_ND = np.empty((len(hashes), space.num_features), np.float32)
-        wanted: dict[str, list[tuple[int, int]]] = {}
-        for position, key in enumerate(hashes):
-            name, row = index.rows[key]
-            wanted.setdefault(name, []).append((position, row))
-        for name, pairs in wanted.items():
-            positions, rows = np.array(pairs).T
-            x_ND[positions] = np.load(index.shards[name].array, mmap_mode="r", allow_pickle=False)[rows]
-        return x_ND
-
-    def columns(self, spaces: Sequence[Space], hashes: Sequence[str]) -> np.ndarray:
-        """Rows of several spaces side by side, float32 (N, sum of D); zeros where the hash is empty.
-
-        Raises:
-            StoreError: a row is missing.
-        """
-        there = np.array([bool(key) for key in hashes], dtype=bool)
-        x_ND = np.zeros((len(hashes), sum(space.num_features for space in spaces)), np.float32)
-        known, start = [key for key in hashes if key], 0
-        for space in spaces:
-            stop = start + space.num_features
-            x_ND[there, start:stop] = self.read(space, known)
-            start = stop
-        return x_ND
+        names = sorted({index.rows[key][0] for key in hashes if key})
+        number = {name: i for i, name in enumerate(names)}
+        place_N2 = np.full((len(hashes), 2), -1, np.int32)
+        for i, key in enumerate(hashes):
+            if key:
+                name, row = index.rows[key]
+                place_N2[i] = number[name], row
+        return Block([index.shards[name].array for name in names], place_N2, space.num_features)
 
     def spaces(self) -> list[Space]:
         """All spaces on disk, by folder name."""
@@ -195,7 +203,7 @@ class FeatureBank:
         temporary = file.with_name(f".{file.name}.tmp")
         with h5py.File(temporary, "w") as hdf5:
             for part in ("train", "valid", "test"):
-                hdf5["test" if part == "test" else f"{part}_x"] = self.columns(spaces, hashes.get(part, ()))
+                hdf5["test" if part == "test" else f"{part}_x"] = self.rows(spaces, hashes.get(part, ()))[:]
             for part in ("train", "valid"):
                 hdf5[f"{part}_label"] = np.asarray(labels.get(part, np.zeros(0, np.int32)))
             hdf5.attrs["spaces"] = json.dumps([space.key for space in spaces], sort_keys=True)
@@ -204,10 +212,16 @@ class FeatureBank:
     def _folder(self, space: Space) -> Path:
         return self.folder / space.name
 
-    def _look(self, space: Space, hashes: Sequence[str]) -> _Index:
+    def width(self, space_name: str) -> int | None:
+        """D of a space on disk, None where there is no such space."""
+        file = self.folder / space_name / "space.json"
+        return int(json.loads(file.read_bytes())["num_features"]) if file.is_file() else None
+
+    def _look(self, space: Space, hashes: Sequence[str], *, fresh: bool = True) -> _Index:
         """The index with every shard verified that holds one of `hashes`; again after a damaged one was set aside."""
         while True:
-            index = self._scan(space)
+            known = None if fresh else self._indices.get(space.name)
+            index = self._scan(space) if known is None else known
             wanted = {index.rows[key][0] for key in hashes if key in index.rows}
             if self._verify(index, wanted):
                 return index
@@ -267,7 +281,8 @@ class FeatureBank:
         key = space.key
         return (
             f"{space.name}  {len(index.rows):>8} images x {space.num_features:<5} {size / 2**20:8.1f} MiB"
-            f"  {key['name']}  {key['view']}  {key['runtime']['runtime']}  {key['preprocessing']['height']} px"
+            f"  {key['name']}  {key['preprocessing']['height']} px  {key['view']}  {key['tap']}"
+            f"  {key['runtime']['runtime']}"
         )
 
 

@@ -11,10 +11,12 @@ from medalist.recipe import Recipe
 
 
 def open_backbones(recipe: Recipe) -> list[Backbone]:
-    """The recipe's backbones in its order, preprocessing overridden where it says so."""
+    """The recipe's backbones in its order, preprocessing overridden where it says so; each in every size."""
     cards = Path(recipe.cards) if recipe.cards else None
     return [
-        override(open_backbone(name, cards=cards), size=recipe.size, resize=recipe.resize) for name in recipe.backbones
+        override(open_backbone(name, cards=cards), size=size, resize=recipe.resize)
+        for name in recipe.backbones
+        for size in recipe.size or (None,)
     ]
 
 
@@ -42,8 +44,5 @@ def choose(recipe: Recipe, notes: list[str]) -> Recipe:
 
 def licence_notes(recipe: Recipe) -> list[str]:
     """A sentence on each backbone whose licence forbids commercial use."""
-    return [
-        f"{backbone.name}: its licence ({backbone.licence}) forbids commercial use"
-        for backbone in open_backbones(recipe)
-        if backbone.non_commercial
-    ]
+    licence = {backbone.name: backbone.licence for backbone in open_backbones(recipe) if backbone.non_commercial}
+    return [f"{name}: its licence ({text}) forbids commercial use" for name, text in licence.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from medalist.backbones.runtimes import AUTO, RUNTIMES
+from medalist.backbones.taps import TAPS
 from medalist.data.table import ImageTable
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
@@ -35,8 +36,9 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unbound("heads", heads.bind, recipe.heads),
         *_unbound("ensemble", ensembles.bind, [recipe.ensemble]),
         *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
-        *(f"views: unknown {v!r}{near(v, VIEWS)} known: {', '.join(VIEWS)}" for v in recipe.views if v not in VIEWS),
-        *_runtime(recipe),
+        *_unknown("views", recipe.views, VIEWS),
+        *_unknown("taps", recipe.taps, TAPS),
+        *_unknown("runtime", [recipe.runtime], (AUTO, *RUNTIMES)),
         *_unopened(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
@@ -131,19 +133,21 @@ def _try_head(head: Bound[Any], x_ND: np.ndarray, y_N: np.ndarray) -> None:
     head.facts["predict"](head(x_ND, y_N, num_classes=2), x_ND)
 
 
-def _runtime(recipe: Recipe) -> Iterator[str]:
-    known = (AUTO, *RUNTIMES)
-    if recipe.runtime not in known:
-        yield f"runtime: unknown {recipe.runtime!r}{near(recipe.runtime, known)} known: {', '.join(known)}"
+def _unknown(key: str, names: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    yield from (f"{key}: unknown {n!r}{near(n, known)} known: {', '.join(known)}" for n in names if n not in known)
 
 
 def _unopened(recipe: Recipe) -> Iterator[str]:
     from medalist.pipeline.backbones import open_backbones
 
     try:
-        open_backbones(recipe)
+        backbones = open_backbones(recipe)
     except MedalistError as error:
         yield f"backbones: {error}"
+        return
+    if "logits" in recipe.taps:
+        bare = [backbone.name for backbone in backbones if not backbone.num_classes]
+        yield from (f"taps: {name} has no classifier, so that there are no logits; leave it out" for name in bare)
 
 
 def _unwritable(root: Path, out: Path) -> Iterator[str]:

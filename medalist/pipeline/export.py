@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ def export_run(run_folder: Path, root: Path, file: Path, *, cache: Path | None =
     ledger.require_finished(run_folder)
     recipe = load_recipe(run_folder / "recipe.yaml")
     table = read(recipe, root)
-    facts, spaces = extract(recipe, table.root, table.paths, cache=cache_folder(cache), sink=sink)
+    runtimes = json.loads((run_folder / "decision.json").read_bytes())["runtimes"]
+    found = extract(recipe, table.root, table.paths, cache=cache_folder(cache), runtimes=runtimes, sink=sink)
+    facts = found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
     rows = {
         "train": np.flatnonzero((table.split == TRAIN) & readable),
@@ -37,7 +40,7 @@ def export_run(run_folder: Path, root: Path, file: Path, *, cache: Path | None =
     }
     hashes = {part: [facts[i].hash if facts[i].ok else "" for i in index] for part, index in rows.items()}
     labels = {part: _plain(table.labels[rows[part]]) for part in ("train", "valid")}
-    FeatureBank(cache_folder(cache)).export_hdf5(file, spaces, hashes, labels)
+    FeatureBank(cache_folder(cache)).export_hdf5(file, found.spaces, hashes, labels)
     return f"{file}: {', '.join(f'{len(index)} {part}' for part, index in rows.items())} rows"
 
 

@@ -58,10 +58,10 @@ def predict(
     recipe = load_recipe(run_folder / "recipe.yaml")
     decision = json.loads((run_folder / "decision.json").read_text(encoding="utf-8"))
     files = _files(images)
-    facts, spaces = extract(
-        recipe, Path("/"), [str(file.resolve()) for file in files], cache=cache_folder(cache), sink=sink
-    )
-    if [space.name for space in spaces] != decision["spaces"]:
+    paths = [str(file.resolve()) for file in files]
+    found = extract(recipe, Path("/"), paths, cache=cache_folder(cache), runtimes=decision["runtimes"], sink=sink)
+    facts = found.facts
+    if [space.name for space in found.spaces] != decision["spaces"]:
         raise MismatchError(
             f"the features on this machine are not those of {run_folder} (other weights, runtime or decoder); "
             "run it again here, or name the run's own runtime in its recipe"
@@ -70,7 +70,8 @@ def predict(
         if not fact.ok:
             warn(f"{file}: {fact.reason}; answered by the class prior")
     readable_M = np.array([fact.ok for fact in facts], dtype=bool)
-    x_LD = FeatureBank(cache_folder(cache)).columns(spaces, [fact.hash for fact in facts if fact.ok])
+    hashes = [fact.hash for fact in facts if fact.ok]
+    x_LD = FeatureBank(cache_folder(cache)).rows(found.spaces, hashes, normalise=recipe.normalise)[:]
     prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))

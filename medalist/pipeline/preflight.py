@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medalist.backbones.runtimes import open_runtime
 from medalist.data.ingest import look
 from medalist.data.table import TEST, ImageTable
 from medalist.pipeline.backbones import choose, open_backbones
@@ -21,7 +22,7 @@ from medalist.recipe import Recipe
 NUM_IMAGES = 64
 MIN_FOLDS = 3
 ROWS_IN_TURN = 8
-NUM_TIMED = 4  # forward passes
+NUM_TIMED = 4  # batches
 TORCH_BYTES = 1.5e9  # a process with torch and a small network
 
 
@@ -82,7 +83,7 @@ def _num_models(num_folds: int) -> float:
 def forecast(seconds: dict[str, float], features: Features, table: ImageTable, recipe: Recipe, out: Path) -> list[str]:
     """Sentences on time, memory and disk for all N images: what was measured, scaled by what it grows with."""
     num_rows, num_few, num_columns = len(table), len(features.train) + len(features.test), features.x_ND.shape[1]
-    image_s = _forward_s(recipe) + _decode_s(recipe, table)
+    image_s = _forward_s(recipe, table) + _decode_s(recipe, table)
     start_s = max(seconds["embed"] - num_few * image_s, 0.0)
     models = _num_models(recipe.folds.k) / _num_models(min(recipe.folds.k, MIN_FOLDS))
     rest_s = (seconds["total"] - seconds["embed"]) * num_rows / num_few * models
@@ -98,27 +99,24 @@ def forecast(seconds: dict[str, float], features: Features, table: ImageTable, r
     ]
 
 
-def _forward_s(recipe: Recipe) -> float:
-    """Seconds that all backbones and views take for one image, all lanes busy, once they are warm."""
-    from medalist.backbones.runtimes import open_runtime
+def _forward_s(recipe: Recipe, table: ImageTable) -> float:
+    """Seconds that all backbones and views take for one image, all lanes busy, by the runtime of a run of that size."""
+    from medalist.features.choice import choose_runtime, timed
 
-    seconds = 0.0
-    for backbone in open_backbones(recipe):
-        runtime = open_runtime(backbone, runtime=recipe.runtime)
-        height, width = backbone.preprocessing["height"], backbone.preprocessing["width"]
-        pixels_BHWC = np.zeros((runtime.batch, height, width, 3), np.uint8)
-        runtime(pixels_BHWC)
-        start = time.perf_counter()
-        for _ in range(NUM_TIMED):
-            runtime(pixels_BHWC)
-        batch_s = (time.perf_counter() - start) / NUM_TIMED
-        seconds += batch_s / runtime.batch / runtime.lanes * len(recipe.views)
+    seconds, paths, views = 0.0, list(table.paths), len(recipe.views)
+    with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as cache:
+        for backbone in open_backbones(recipe):
+            name, _ = choose_runtime(backbone, recipe.runtime, table.root, paths, num_views=views, cache=Path(cache))
+            forward = open_runtime(backbone, runtime=name, taps=recipe.taps, networks=Path(cache) / "networks")
+            size = backbone.preprocessing
+            pixels_NHWC = np.zeros((NUM_TIMED * forward.batch, size["height"], size["width"], 3), np.uint8)
+            seconds += views / timed(forward, pixels_NHWC)[1]
     return seconds
 
 
 def _decode_s(recipe: Recipe, table: ImageTable) -> float:
     """Seconds that the decoders of all cores take for one image."""
-    from medalist.backbones.runtimes import usable_cpus
+    from medalist.backbones.runtimes.machine import usable_cpus
 
     preparations = [backbone.preprocessing for backbone in open_backbones(recipe)]
     paths = [str(table.root / path) for path in table.paths[: NUM_IMAGES // 4] if path]

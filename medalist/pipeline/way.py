@@ -24,14 +24,32 @@ from medalist.ensembles import combine, ensembles
 from medalist.errors import DataError
 from medalist.evidence import Estimate, estimate
 from medalist.features.bank import FeatureBank, Space
+from medalist.features.rows import Rows
 from medalist.metrics import metrics
 from medalist.pipeline.chain import State, answer_all, answers_of, crossfit_chain
 from medalist.pipeline.kept import asking, label_lists
 from medalist.predictions import Predictions
-from medalist.progress import Sink, ignore
+from medalist.progress import Sink, fan_out, ignore
 from medalist.recipe import Recipe
 from medalist.store import failpoint, hash_json
 from medalist.submissions.writers import write
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What is known after images went through backbones.
+
+    Args:
+        facts: of each file.
+        spaces: what each block of columns is: by backbone, view, tap.
+        runtimes: what each backbone ran by.
+        notes: sentences for people: runtimes measured, what set the pace.
+    """
+
+    facts: tuple[Facts, ...]
+    spaces: tuple[Space, ...]
+    runtimes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,25 +59,25 @@ class Features:
     Args:
         train: the N labelled rows whose image could be read.
         test: all M test rows.
-        x_ND: float32 features of `train`; the banks' columns side by side, in the order of `spaces`.
-        x_test_MD: float32 features of `test`; a row without a readable image holds zeros.
+        x_ND: features of `train`, read when asked for; the spaces' columns side by side.
+        x_test_MD: features of `test`; a row without a readable image holds zeros.
         readable_M: which test rows have features.
         group_N: int64 group of each training row (a group column, duplicates): whole in folds and bootstrap.
         hashes: N hashes of bytes.
         test_hashes: M hashes of bytes, empty where unreadable.
-        spaces: what each block of columns is.
+        extracted: what the columns are, and how they came to be.
         rejected: labelled and test rows whose file could not be read.
     """
 
     train: ImageTable
     test: ImageTable
-    x_ND: np.ndarray
-    x_test_MD: np.ndarray
+    x_ND: Rows
+    x_test_MD: Rows
     readable_M: np.ndarray
     group_N: np.ndarray
     hashes: tuple[str, ...]
     test_hashes: tuple[str, ...]
-    spaces: tuple[Space, ...]
+    extracted: Extracted
     rejected: tuple[Rejected, ...] = ()
 
 
@@ -96,7 +114,8 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
     Raises:
         DataError: no labelled image could be read.
     """
-    facts, spaces = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
+    found = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
+    facts = found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
     labelled = table.split != TEST
     if not (readable & labelled).any():
@@ -107,13 +126,13 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
     return Features(
         train=table.take(kept),
         test=table.take(test),
-        x_ND=bank.columns(spaces, [hashes[i] for i in kept]),
-        x_test_MD=bank.columns(spaces, [hashes[i] for i in test]),
+        x_ND=bank.rows(found.spaces, [hashes[i] for i in kept], normalise=recipe.normalise),
+        x_test_MD=bank.rows(found.spaces, [hashes[i] for i in test], normalise=recipe.normalise),
         readable_M=readable[test],
         group_N=_groups(recipe, table.take(kept), [facts[i] for i in kept]),
         hashes=tuple(hashes[i] for i in kept),
         test_hashes=tuple(hashes[i] for i in test),
-        spaces=tuple(spaces),
+        extracted=found,
         rejected=tuple(
             Rejected(str(table.paths[i]), facts[i].reason) for i in np.flatnonzero(~readable) if table.paths[i]
         ),
@@ -121,14 +140,42 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
 
 
 def extract(
-    recipe: Recipe, root: Path, paths: Iterable[str], *, cache: Path, sink: Sink = ignore
-) -> tuple[list[Facts], list[Space]]:
-    """Files through the recipe's backbones and views into the bank: facts of each, and the spaces of the rows."""
+    recipe: Recipe,
+    root: Path,
+    paths: Iterable[str],
+    *,
+    cache: Path,
+    runtimes: Sequence[str] | None = None,
+    sink: Sink = ignore,
+) -> Extracted:
+    """Files through the recipe's backbones, views and taps into the bank.
+
+    Args:
+        recipe: names them.
+        root: folder that the paths are relative to.
+        paths: image files.
+        cache: folder of the bank.
+        runtimes: of each backbone, as a run recorded them; None: as the recipe says, `auto` by measuring.
+        sink: takes progress events.
+    """
+    from medalist.features.choice import choose_runtime
+    from medalist.features.column import Look
     from medalist.features.extract import embed as fill
     from medalist.pipeline.backbones import open_backbones
 
-    backbones = open_backbones(recipe)
-    return fill(root, list(paths), backbones, views=recipe.views, cache=cache, runtime=recipe.runtime, sink=sink)
+    files, looks, notes = list(paths), [], list[str]()
+    for i, backbone in enumerate(open_backbones(recipe)):
+        wanted = runtimes[i] if runtimes else recipe.runtime
+        runtime, choice = choose_runtime(backbone, wanted, root, files, num_views=len(recipe.views), cache=cache)
+        notes += [choice.text()] if choice else []
+        looks.append(Look(backbone, runtime, recipe.views, recipe.taps))
+    last: dict[str, Any] = {}
+    facts, spaces = fill(root, files, looks, cache=cache, sink=fan_out(sink, lambda event: last.update(event.note)))
+    if "bottleneck" in last:
+        notes.append(
+            "features: {bottleneck} set the pace (decoding {decode_s} s, network {forward_s} s)".format(**last)
+        )
+    return Extracted(tuple(facts), tuple(spaces), tuple(look.runtime for look in looks), tuple(notes))
 
 
 def _groups(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
@@ -160,7 +207,8 @@ def _fit_head(text: str, recipe: Recipe, features: Features, folds: Folds, out: 
             "head": head.text,
             "seed": recipe.seed,
             "final": recipe.final,
-            "spaces": [space.name for space in features.spaces],
+            "spaces": [space.name for space in features.extracted.spaces],
+            "normalise": recipe.normalise,
             "rows": [features.hashes, features.test_hashes],
             "labels": label_lists(train),
             "folds": folds.hash,
@@ -173,7 +221,7 @@ def _fit_head(text: str, recipe: Recipe, features: Features, folds: Folds, out: 
     x_test_LD = features.x_test_MD[readable]
     fitted, result = crossval(
         head,
-        features.x_ND,
+        features.x_ND[:],
         train.labels,
         folds.fold_N,
         x_test_LD,

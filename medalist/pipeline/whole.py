@@ -97,7 +97,13 @@ def summarise(
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
         images=len(table),
         rejected=len(table.rejected) + len(features.rejected),
-        notes=(*table.notes, *log.notes, *licence_notes(recipe), *_row_notes(features, folds)),
+        notes=(
+            *table.notes,
+            *log.notes,
+            *features.extracted.notes,
+            *licence_notes(recipe),
+            *_row_notes(features, folds),
+        ),
         submission=SUBMISSION if len(features.test) else None,
     )
 
@@ -133,7 +139,8 @@ def _decision_facts(
         "ensemble": recipe.ensemble,
         "rule": rule_of(recipe).text,
         "chain": decision.chain,
-        "spaces": [space.name for space in features.spaces],
+        "spaces": [space.name for space in features.extracted.spaces],
+        "runtimes": features.extracted.runtimes,
         "class_hash": features.train.class_hash,
         "fold_hash": runs[0].fold_hash,
         "fitted_on": "out-of-fold probabilities of all training rows; scored cross-fitted",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medalist.backbones import open_backbone
-from medalist.backbones.runtimes import AUTO, RUNTIMES, Runtime, describe_runtime, fold_batchnorm, open_runtime
+from medalist.backbones.runtimes import AUTO, RUNTIMES, Runtime, candidates, describe_runtime, open_runtime
+from medalist.backbones.runtimes.on_torch import fold_batchnorm
 from medalist.errors import BackboneError, RecipeError
 
-CPU_RUNTIMES = [name for name in RUNTIMES if name != "cuda"]
+CPU_RUNTIMES = [name for name in RUNTIMES if not name.startswith("cuda")]
 _opened: dict[tuple[str, str], Runtime] = {}
 
 
@@ -117,12 +120,48 @@ def test_an_unknown_runtime_offers_the_near_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "cuda", "want"),
-    [((), False, "torch_f32"), (("avx2", "avx512_bf16"), False, "torch_bf16"), (("avx2",), True, "cuda")],
+    ("bf16", "openvino", "cuda", "want"),
+    [
+        (False, False, False, ["torch_f32"]),
+        (True, False, False, ["torch_f32", "torch_bf16"]),
+        (True, True, False, ["torch_f32", "torch_bf16", "openvino_f32", "openvino_bf16"]),
+        (True, True, True, ["cuda_f32", "cuda_f16"]),
+    ],
 )
-def test_auto_takes_what_the_machine_has(
-    monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], cuda: bool, want: str
+def test_candidates_are_what_the_machine_has_and_auto_is_the_first(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, openvino: bool, cuda: bool, want: list[str]
 ) -> None:
-    monkeypatch.setattr("medalist.backbones.runtimes.cpu_flags", lambda: flags)
-    monkeypatch.setattr("medalist.backbones.runtimes._has_cuda", lambda: cuda)
-    assert describe_runtime(runtime=AUTO)["runtime"] == want
+    for name, value in (("has_bf16", bf16), ("has_openvino", openvino), ("has_cuda", cuda)):
+        monkeypatch.setattr(f"medalist.backbones.runtimes.{name}", lambda value=value: value)
+    assert candidates() == want
+    assert describe_runtime(runtime=AUTO)["runtime"] == want[0]
+
+
+def test_a_kept_network_is_opened_without_torch_and_made_again_when_damaged(card_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from medalist.backbones import open_backbone;"
+        "from medalist.backbones.runtimes import open_runtime;"
+        "run = open_runtime(open_backbone('test_resnet', cards=Path(sys.argv[1])), runtime='openvino_f32',"
+        " networks=Path(sys.argv[2])); pixels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(1, 64, 64, 3);"
+        "print('torch' in sys.modules, run(pixels).tobytes().hex())"
+    )
+
+    def opened() -> list[str]:
+        command = [sys.executable, "-c", code, str(card_folder), str(tmp_path / "networks")]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    first, again = opened(), opened()
+    assert (first[0], again[0]) == ("True", "False")
+    assert first[1] == again[1]
+    (weights,) = tmp_path.glob("networks/*/network.bin")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert opened() == first
+
+
+def test_openvino_tells_which_taps_share_the_pass(card_folder: Path) -> None:
+    one, two = (describe_runtime(runtime="torch_f32", taps=taps) for taps in (("pooled",), ("pooled", "gem")))
+    assert one == two
+    pytest.importorskip("openvino")
+    one, two = (describe_runtime(runtime="openvino_bf16", taps=taps) for taps in (("pooled",), ("pooled", "gem")))
+    assert one != two

@@ -20,6 +20,7 @@ KEY = {
     "weights_hash": "w",
     "preprocessing": {"height": 8},
     "view": "center",
+    "tap": "pooled",
     "runtime": {"runtime": "torch_f32"},
     "decoder": "1",
 }

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +18,18 @@ from medalist.backbones import Backbone
 from medalist.backbones.runtimes import Runtime, open_runtime
 from medalist.data.decode import Preprocessing, decode, prepare
 from medalist.errors import RecipeError
-from medalist.features import extract
+from medalist.features import column
 from medalist.features.bank import FeatureBank
-from medalist.features.extract import ahead, embed
+from medalist.features.column import Look
+from medalist.features.extract import embed
+from medalist.features.lanes import ahead
 from medalist.progress import Event
 
 PATHS = [f"{i:02}.png" for i in range(22)]
+
+
+def looks(backbones: Sequence[Backbone], **how: Any) -> list[Look]:
+    return [Look(backbone, "torch_f32", **how) for backbone in backbones]
 
 
 @pytest.fixture
@@ -40,16 +47,14 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return Runtime(runtime.key, runtime.batch, runtime.lanes, forward)
 
-    monkeypatch.setattr(extract, "open_runtime", spy)
+    monkeypatch.setattr(column, "open_runtime", spy)
     return seen
 
 
 def test_rows_are_those_of_each_image_alone(images: Path, backbones: list[Backbone], tmp_path: Path) -> None:
     cache, events = tmp_path / "cache", list[Event]()
     views = ("center", "flip")
-    facts, spaces = embed(
-        images, PATHS, backbones, views=views, cache=cache, runtime="torch_f32", shard_rows=9, sink=events.append
-    )
+    facts, spaces = embed(images, PATHS, looks(backbones, views=views), cache=cache, shard_rows=9, sink=events.append)
     assert [fact.ok for fact in facts] == [True] * 21 + [False]
     assert [(space.key["name"], space.key["view"]) for space in spaces] == [
         (b.name, v) for b in backbones for v in views
@@ -72,21 +77,21 @@ def test_only_what_is_missing_is_computed(
 ) -> None:
     first, second = backbones
     cache = tmp_path / "cache"
-    embed(images, PATHS[:8], [first], cache=cache, batch=4)
+    embed(images, PATHS[:8], looks([first], batch=4), cache=cache)
     assert passes == [first.name] * 2
     passes.clear()
-    embed(images, PATHS[:8], [first], cache=cache, batch=4)
+    embed(images, PATHS[:8], looks([first], batch=4), cache=cache)
     assert passes == []
-    embed(images, [*PATHS[:8], "08.png"], [first], cache=cache, batch=4)
+    embed(images, [*PATHS[:8], "08.png"], looks([first], batch=4), cache=cache)
     assert passes == [first.name]
     passes.clear()
-    embed(images, PATHS[:9], [first, second], cache=cache, batch=4)
+    embed(images, PATHS[:9], looks([first, second], batch=4), cache=cache)
     assert passes == [second.name] * 3
     passes.clear()
     (images / "renamed").mkdir()
     for path in PATHS[:9]:
         (images / path).rename(images / "renamed" / path)
-    embed(images / "renamed", PATHS[:9], backbones, cache=cache, batch=4)
+    embed(images / "renamed", PATHS[:9], looks(backbones, batch=4), cache=cache)
     assert passes == []
 
 
@@ -94,7 +99,7 @@ def test_a_damaged_shard_is_reported_and_computed_again(
     images: Path, backbones: list[Backbone], tmp_path: Path, passes: list[str]
 ) -> None:
     cache = tmp_path / "cache"
-    facts, spaces = embed(images, PATHS[:8], backbones[:1], cache=cache, batch=4, shard_rows=4)
+    facts, spaces = embed(images, PATHS[:8], looks(backbones[:1], batch=4), cache=cache, shard_rows=4)
     hashes = [fact.hash for fact in facts]
     before = FeatureBank(cache).read(spaces[0], hashes)
     shard = sorted((cache / "bank").glob("*/*.npy"))[0]
@@ -102,7 +107,7 @@ def test_a_damaged_shard_is_reported_and_computed_again(
     shard.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     passes.clear()
     events = list[Event]()
-    embed(images, PATHS[:8], backbones[:1], cache=cache, batch=4, shard_rows=4, sink=events.append)
+    embed(images, PATHS[:8], looks(backbones[:1], batch=4), cache=cache, shard_rows=4, sink=events.append)
     assert passes == [backbones[0].name]
     assert events[0].note["damaged"] == [str(shard.with_suffix(".json"))]
     assert shard.read_bytes() == good
@@ -115,9 +120,10 @@ def test_a_kill_ends_in_the_same_bytes(
 ) -> None:
     code = (
         "import sys; from pathlib import Path; from medalist.backbones import open_backbone as b;"
-        "from medalist.features.extract import embed;"
+        "from medalist.features.extract import embed; from medalist.features.column import Look as L;"
         "root, cards, cache, *paths = sys.argv[1:]; backbones = ('test_resnet', 'test_efficientnet');"
-        "embed(Path(root), paths, [b(n, cards=Path(cards)) for n in backbones], cache=Path(cache), shard_rows=6)"
+        "looks = [L(b(n, cards=Path(cards)), 'torch_f32') for n in backbones];"
+        "embed(Path(root), paths, looks, cache=Path(cache), shard_rows=6)"
     )
     killed, plain = tmp_path / "killed", tmp_path / "plain"
     command = [sys.executable, "-c", code, str(images), str(cards), str(killed), *PATHS]
@@ -126,7 +132,7 @@ def test_a_kill_ends_in_the_same_bytes(
     finished = len(list(killed.glob("bank/*/[!.s]*.json")))
     assert finished < 8
     for cache in (killed, plain):
-        embed(images, PATHS, backbones, cache=cache, shard_rows=6)
+        embed(images, PATHS, looks(backbones), cache=cache, shard_rows=6)
     assert _files(killed) == _files(plain)
     assert len(list(killed.glob("bank/*/[!.s]*.json"))) == 8
 
@@ -137,14 +143,14 @@ def _files(cache: Path) -> dict[str, bytes]:
     return {str(file.relative_to(cache)): file.read_bytes() for file in files}
 
 
-def test_an_unknown_view_offers_the_near_one(tmp_path: Path) -> None:
+def test_an_unknown_view_offers_the_near_one(backbones: list[Backbone], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="did you mean 'center'"):
-        embed(tmp_path, [], [], views=("centre",), cache=tmp_path)
+        embed(tmp_path, [], looks(backbones, views=("centre",)), cache=tmp_path)
 
 
 def test_no_images_and_no_files(images: Path, backbones: list[Backbone], tmp_path: Path) -> None:
-    assert embed(images, [], backbones, cache=tmp_path / "cache")[0] == []
-    facts, spaces = embed(images, ["", "gone.png"], backbones, cache=tmp_path / "cache")
+    assert embed(images, [], looks(backbones), cache=tmp_path / "cache")[0] == []
+    facts, spaces = embed(images, ["", "gone.png"], looks(backbones), cache=tmp_path / "cache")
     assert [fact.ok for fact in facts] == [False, False]
     assert len(spaces) == 2
 

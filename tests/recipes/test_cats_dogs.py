@@ -69,12 +69,13 @@ def test_the_slip_of_blue_for_red_cannot_be_made(data: Path, tmp_path: Path) -> 
     from medalist.backbones import open_backbone
     from medalist.backbones.runtimes import open_runtime
     from medalist.features.bank import FeatureBank
+    from medalist.features.column import Look
     from medalist.features.extract import embed as extract
 
     backbone = open_backbone("embedded")
     side = backbone.preprocessing["height"]
     Image.new("RGB", (side, side), (200, 0, 0)).save(tmp_path / "red.png")
-    facts, (space,) = extract(tmp_path, ["red.png"], [backbone], cache=tmp_path)
+    facts, (space,) = extract(tmp_path, ["red.png"], [Look(backbone, "torch_f32")], cache=tmp_path)
     got = FeatureBank(tmp_path).read(space, [facts[0].hash])[0]
     red, blue = (np.zeros((1, side, side, 3), np.uint8) for _ in range(2))
     red[..., 0] = blue[..., 2] = 200
