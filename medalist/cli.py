@@ -6,20 +6,34 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from medalist.errors import MedalistError
 from medalist.progress import Event, Sink
 
+
+class Verbs(TyperGroup):
+    """A group whose help shows each verb's whole sentence, where click would cut it to one line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs and what they do."""
+        verbs = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(limit=1000)) for name, verb in verbs if verb])
+
+
+# Plain help: typer's panels import rich, its Markdown and pygments, two thirds of the time that --help would take.
+PLAIN: dict[str, Any] = {"cls": Verbs, "rich_markup_mode": None, "no_args_is_help": True}
 app = typer.Typer(
+    **PLAIN,
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="A folder of labelled images and a metric in, a checked, leaderboard-ready submission out.",
 )
-bank_app = typer.Typer(no_args_is_help=True, help="The feature bank: list, verify, export, collect garbage.")
+bank_app = typer.Typer(**PLAIN, help="The feature bank: list, verify, export, collect garbage.")
 app.add_typer(bank_app, name="bank")
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="folder of the dataset")]
@@ -39,6 +53,28 @@ def check(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
     recipe = load_recipe(None, overrides or (), metric="accuracy")
     with _bars() as sink:
         text = audit(recipe, data, cache=cache_folder(cache), sink=sink)
+    print(text)
+
+
+@app.command()
+def stats(
+    data: Data,
+    overrides: Overrides = None,
+    sample: Annotated[int | None, typer.Option(help="look at so many images; each number with its interval")] = None,
+    seed: Annotated[int, typer.Option(help="seed of the sample")] = 0,
+    backbone: Annotated[list[str] | None, typer.Option(help="compare with its own; default `embedded`")] = None,
+    cards: Cards = None,
+    cache: Cache = None,
+) -> None:
+    """Mean and standard deviation of DATA's channels, exact or from a sample, beside each backbone's own."""
+    from medalist.pipeline import cache_folder
+    from medalist.pipeline.moments import stats as say
+    from medalist.recipe import load_recipe
+
+    keys = {"backbones": tuple(backbone or ("embedded",)), "cards": cards and str(cards.resolve()), "seed": seed}
+    recipe = load_recipe(None, overrides or (), metric="accuracy", **keys)
+    with _bars() as sink:
+        text = say(recipe, data, sample=sample, cache=cache_folder(cache), sink=sink)
     print(text)
 
 

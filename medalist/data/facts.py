@@ -15,7 +15,7 @@ from pathlib import Path
 
 from medalist.data.decode import decoder_version
 
-VERSION = 2
+VERSION = 3
 TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, hash TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (hash TEXT, maker TEXT, facts TEXT, PRIMARY KEY (hash, maker)) WITHOUT ROWID;
@@ -37,6 +37,8 @@ class Facts:
         pixel_hash: SHA-256 of the decoded pixels and their shape.
         phash: perceptual hash, 16 hex digits.
         colour: mean colour of a 4 x 4 grid of cells, 96 hex digits (16 cells, RGB).
+        mean, mean_square: of each channel's values in [0, 1], red, green, blue, over the pixels behind `pixel_hash`
+            (a JPEG of twice 256 pixels or more: decoded at 1/2, 1/4 or 1/8; its means stay, its finest detail goes).
     """
 
     ok: bool
@@ -52,6 +54,14 @@ class Facts:
     pixel_hash: str = ""
     phash: str = ""
     colour: str = ""
+    mean: tuple[float, ...] = ()
+    mean_square: tuple[float, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> Facts:
+        """The inverse of `json.dumps(asdict(facts))`."""
+        value = json.loads(text)
+        return cls(**{**value, "mean": tuple(value["mean"]), "mean_square": tuple(value["mean_square"])})
 
 
 NO_FILE = Facts(False, "there is no file for this id")
@@ -95,7 +105,7 @@ class FactsCache:
                 (path, *stamp, self._maker),
             ).fetchone()
             if row is not None:
-                known[path] = Facts(**json.loads(row[0]))
+                known[path] = Facts.from_json(row[0])
         return known
 
     def remember(self, found: Iterable[tuple[str, tuple[int, int], Facts]]) -> None:

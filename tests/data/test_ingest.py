@@ -219,3 +219,12 @@ def test_the_odd_files(shared: Callable[[str], Path], tmp_path: Path) -> None:
     assert all([image.shape for image in entry.images] == [(32, 32, 3)] * entry.facts.ok for entry in stream)
     assert facts_of(root, names, cache=tmp_path) == [entry.facts for entry in stream]
     assert replace(stream[0].facts, reason="") == Facts(False, hash=stream[0].facts.hash, bytes=6148)
+
+
+def test_moments_are_remembered_to_the_bit(root: Path, tmp_path: Path) -> None:
+    (entry,) = ingest(root, ["0.jpg"], cache=tmp_path / "cache", workers=1)
+    picture = Picture((root / "0.jpg").read_bytes())
+    image = np.asarray(picture.pixels(picture.divisor(256, 256)), np.int64).reshape(-1, 3)
+    assert entry.facts.mean == tuple((image.sum(axis=0) / (255 * len(image))).tolist())
+    assert entry.facts.mean_square == tuple(((image**2).sum(axis=0) / (255**2 * len(image))).tolist())
+    assert known_facts(root, ["0.jpg"], cache=tmp_path / "cache") == [entry.facts]

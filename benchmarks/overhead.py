@@ -1,0 +1,102 @@
+"""Overhead: the share of a cold run's time that goes into neither decode and network (`embed`) nor solvers (`fit`).
+
+A fresh process first runs the same recipe on 64 drawn images, so that imports and first uses are paid; then the cold run
+is timed from the call to its return: what its summary calls `embed` and `fit` is useful, all the rest is overhead, also
+what lies outside any stage (checks, fingerprint of the data, the run folder). Then the same run again, its features
+known, under cProfile: where the rest goes.
+
+    python benchmarks/overhead.py --data cats-dogs --metric log_loss --backbone NAME --cards DIR
+    python benchmarks/overhead.py --drawn 1500 5000 20000
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+USEFUL = ("embed", "fit")
+SHOWN = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="folder of a dataset")
+    parser.add_argument("--drawn", type=int, nargs="*", default=[], metavar="N", help="images of drawn competitions")
+    parser.add_argument("--metric", default="accuracy")
+    parser.add_argument("--backbone", default="embedded")
+    parser.add_argument("--cards", type=Path)
+    parser.add_argument("--profile", action="store_true", help="where the rest goes, from a second run")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.here:
+        measure(arguments)
+        return
+    options = ["--metric", arguments.metric, "--backbone", arguments.backbone, "--here"]
+    options += ["--cards", str(arguments.cards)] if arguments.cards else []
+    options += ["--profile"] if arguments.profile else []
+    sets = [["--data", str(arguments.data)]] if arguments.data else []
+    for chosen in [*sets, *(["--drawn", str(num)] for num in arguments.drawn)]:
+        subprocess.run([sys.executable, __file__, *chosen, *options], check=True)
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """One dataset, in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        root = arguments.data or drawn(folder / "data", arguments.drawn[0])
+        timed(arguments, drawn(folder / "few", 64), folder / "warm", folder / "warm-cache")
+        seconds, wall, num_images = timed(arguments, root, folder / "cold", folder / "cache")
+        report(seconds, wall, f"{root.name}, {num_images} images, {arguments.backbone}")
+        if arguments.profile:
+            profile = cProfile.Profile()
+            profile.runcall(timed, arguments, root, folder / "again", folder / "cache")
+            hot_spots(profile)
+
+
+def drawn(root: Path, num_images: int) -> Path:
+    """A drawn competition of so many images, two thirds of them for training."""
+    from medalist.data.drawn import draw_competition
+
+    draw_competition(root, num_train=num_images * 2 // 3, num_test=num_images - num_images * 2 // 3)
+    return root
+
+
+def timed(arguments: argparse.Namespace, root: Path, out: Path, cache: Path) -> tuple[dict[str, float], float, int]:
+    """Run the default recipe; seconds of its stages, of the whole call, and images."""
+    from medalist.pipeline import run
+    from medalist.recipe import load_recipe
+
+    cards = arguments.cards and str(arguments.cards)
+    recipe = load_recipe(None, (), metric=arguments.metric, backbones=(arguments.backbone,), cards=cards)
+    start = time.perf_counter()
+    summary = run(recipe, root, out, cache=cache)
+    return dict(summary.seconds), time.perf_counter() - start, summary.images
+
+
+def report(seconds: dict[str, float], wall: float, title: str) -> None:
+    """The shares, as text."""
+    stages = {name: spent for name, spent in seconds.items() if name != "total"}
+    stages["outside"] = wall - sum(stages.values())
+    rest = wall - sum(stages[name] for name in USEFUL)
+    print(f"{title}: {wall:.1f} s, overhead {rest:.2f} s = {rest / wall:.1%}")
+    print("  " + ", ".join(f"{name} {spent:.2f} s ({spent / wall:.1%})" for name, spent in stages.items()), flush=True)
+
+
+def hot_spots(profile: cProfile.Profile) -> None:
+    """The package's own functions that took most, with what they called; seconds under the profiler."""
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    ours = [
+        (row[3], row[0], key) for key, row in stats.items() if "/medalist/" in key[0] and "benchmarks" not in key[0]
+    ]
+    for spent, calls, (file, line, function) in sorted(ours, reverse=True)[:SHOWN]:
+        print(f"  {spent:7.2f} s  {calls:7d} calls  {file.partition('/medalist/')[2]}:{line} {function}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""`medalist stats`: a dataset's mean and standard deviation a channel, beside those that each backbone wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from medalist.backbones import Backbone
+from medalist.data.ingest import facts_of
+from medalist.data.moments import Channels, Moments, dataset_moments, sample_rows, swap_share
+from medalist.pipeline.backbones import open_backbones
+from medalist.pipeline.way import read
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe
+
+CHANNELS = ("red", "green", "blue")
+WIDTH = 38
+
+
+def stats(recipe: Recipe, root: Path, *, sample: int | None = None, cache: Path, sink: Sink = ignore) -> str:
+    """Measure the labelled images, and say how the recipe's backbones want theirs, as plain text.
+
+    Args:
+        recipe: its `data`, `backbones`, `cards` and `seed` (of the sample) count.
+        root: folder of the dataset.
+        sample: look at so many images alone; None: at all.
+        cache: folder of the facts; what it knows is not read again.
+
+    Raises:
+        DataError: no image could be decoded, or too small a sample.
+    """
+    backbones = open_backbones(recipe)
+    table = read(recipe, root).labelled()
+    rows = sample_rows(len(table), len(table) if sample is None else sample, seed=recipe.seed)
+    facts = facts_of(table.root, table.paths[rows].tolist(), cache=cache, sink=sink)
+    moments = dataset_moments(facts, sampled=len(rows) / len(table))
+    lines = [*_counts(moments, len(rows), len(table)), *_rows(moments)]
+    return "\n".join([*lines, *(line for backbone in backbones for line in _beside(moments, backbone))])
+
+
+def _counts(moments: Moments, num_looked: int, num_images: int) -> list[str]:
+    """How many images the numbers stand on."""
+    unread = num_looked - moments.num_images
+    left_out = f", {unread} that could not be decoded left out" if unread else ""
+    if num_looked == num_images:
+        return [f"all {num_images} labelled images{left_out}: exact; values in [0, 1]"]
+    return [
+        f"a sample of {num_looked} of {num_images} labelled images{left_out}; values in [0, 1], +- half a 95 % interval"
+    ]
+
+
+def _rows(moments: Moments) -> Iterator[str]:
+    yield " " * WIDTH + "  ".join(f"{channel:16s}" for channel in CHANNELS).rstrip()
+    yield _row("mean, each image the same", moments.mean, moments.mean_error)
+    yield _row("std, each image the same", moments.std, moments.std_error)
+    yield _row("mean of the images' own std", moments.image_std)
+    yield _row("mean, by pixels (large images more)", moments.pixel_mean)
+    yield _row("std, by pixels", moments.pixel_std)
+
+
+def _row(name: str, value_C: Channels, error_C: Sequence[float] = ()) -> str:
+    """Three numbers, with their errors where there are any."""
+    errors = [f" +- {error:.4f}" if error else "" for error in error_C] or [""] * len(value_C)
+    cells = [f"{f'{value:.4f}{error}':16s}" for value, error in zip(value_C, errors, strict=True)]
+    return f"{name:{WIDTH}s}" + "  ".join(cells).rstrip()
+
+
+def _beside(moments: Moments, backbone: Backbone) -> Iterator[str]:
+    """A backbone's own moments, and what putting the dataset's in their place would do."""
+    mean, std = (tuple(float(value) for value in backbone.preprocessing[name]) for name in ("mean", "std"))
+    share = swap_share(moments, mean, std)
+    yield f"{backbone.name} wants"
+    yield _row("  mean", mean)
+    yield _row("  std", std)
+    yield f"  {advice(share)}"
+
+
+def advice(share: float) -> str:
+    """What a user should do, by how far the inputs would move (see `swap_share`)."""
+    return f"keep it: {share:.2f}"
