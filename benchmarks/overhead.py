@@ -1,9 +1,9 @@
 """Overhead: the share of a cold run's time that goes into neither decode and network (`embed`) nor solvers (`fit`).
 
-A fresh process first runs the same recipe on 64 drawn images, so that imports and first uses are paid; then the cold run
-is timed from the call to its return: what its summary calls `embed` and `fit` is useful, all the rest is overhead, also
-what lies outside any stage (checks, fingerprint of the data, the run folder). Then the same run again, its features
-known, under cProfile: where the rest goes.
+A fresh process first runs the same recipe on 64 drawn images, so that imports and first uses are paid; then the cold
+run is timed from the call to its return: what its summary calls `embed` and `fit` is useful, all the rest is overhead,
+also what lies outside any stage (checks, fingerprint of the data, the run folder). With --profile the same run follows
+again, its features known, under cProfile: where the rest goes.
 
     python benchmarks/overhead.py --data cats-dogs --metric log_loss --backbone NAME --cards DIR
     python benchmarks/overhead.py --drawn 1500 5000 20000
@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 
 USEFUL = ("embed", "fit")
-SHOWN = 12
+ELSEWHERE = ("training/", "features/", "backbones/", "engines/", "progress.py")
+SHOWN = 25
 
 
 def main() -> None:
@@ -89,13 +90,15 @@ def report(seconds: dict[str, float], wall: float, title: str) -> None:
 
 
 def hot_spots(profile: cProfile.Profile) -> None:
-    """The package's own functions that took most, with what they called; seconds under the profiler."""
+    """The package's functions outside decode, network and solver that took most, with what they called; profiled."""
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     ours = [
-        (row[3], row[0], key) for key, row in stats.items() if "/medalist/" in key[0] and "benchmarks" not in key[0]
+        (row[3], row[0], key)
+        for key, row in stats.items()
+        if "/medalist/" in key[0] and not any(f"/medalist/{room}" in key[0] for room in ELSEWHERE)
     ]
     for spent, calls, (file, line, function) in sorted(ours, reverse=True)[:SHOWN]:
-        print(f"  {spent:7.2f} s  {calls:7d} calls  {file.partition('/medalist/')[2]}:{line} {function}")
+        print(f"  {spent:7.2f} s  {calls:7d} calls  {file.rpartition('/medalist/')[2]}:{line} {function}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A dataset's moments: equal to numpy on all pixels, by hand on tiny pictures, and intervals that cover what they say."""
+"""A dataset's moments: equal to numpy's on all pixels, by hand on tiny ones, with intervals that cover as they say."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_a_picture_is_as_numpy_says(image_HWC: np.ndarray) -> None:
 def test_by_hand() -> None:
     """A white pixel, and two pixels black and white in red alone.
 
-    Red: the images' means are 1 and 1/2, so 3/4 for images and (1 + 1) / 3 for pixels; E[x^2] = E[x] as values are 0 or 1;
-    std sqrt(3/4 - 9/16) = sqrt(3) / 4 and sqrt(2/3 - 4/9) = sqrt(2) / 3; the images' own are 0 and 1/2.
+    Red: the images' means are 1 and 1/2, so 3/4 for images and (1 + 1) / 3 for pixels; E[x^2] = E[x] as values are 0
+    or 1; std sqrt(3/4 - 9/16) = sqrt(3) / 4 and sqrt(2/3 - 4/9) = sqrt(2) / 3; the images' own are 0 and 1/2.
     """
     white = np.full((1, 1, 3), 255, np.uint8)
     pair = np.array([[[0, 0, 0], [255, 0, 0]]], np.uint8)
@@ -90,7 +90,7 @@ def test_transparency_counts_as_white(tmp_path: Path) -> None:
 
 
 def test_a_large_jpeg_keeps_its_means_and_loses_little_spread(tmp_path: Path) -> None:
-    """Facts come from 1/2 of its size: the DCT keeps the mean of each block, and drops detail of two pixels and less."""
+    """Facts come from 1/2 of its size: the DCT keeps the mean of each block and drops its finest detail."""
     coarse = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize((900, 600), Image.Resampling.BICUBIC).save(tmp_path / "a.jpg", quality=90)
     (fact,) = facts_of(tmp_path, ["a.jpg"], cache=tmp_path / "cache")
