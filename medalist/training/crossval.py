@@ -10,25 +10,21 @@ Axes: N training images, M test images, D features, C classes, K folds, P penalt
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from medalist.errors import DataError, RecipeError
 from medalist.fitted import Fitted, State
-from medalist.progress import Sink, ignore, track
+from medalist.progress import Sink, ignore
 from medalist.registry import Bound
-from medalist.training import heads
+from medalist.training import heads, large
 from medalist.training.blas import one_thread
-from medalist.training.heads.contract import LinearFit, Problem, is_tags, linear_state, log_loss
+from medalist.training.choice import Grid, Task, in_parallel
+from medalist.training.heads.contract import LinearFit, Problem, is_tags, linear_state
 from medalist.training.reduce import rotate, standard
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from medalist.training.rows import Source, in_memory, is_large
 
 ENOUGH_ROWS = 5000  # on which a fold's penalty is chosen; with fewer, all other folds take part
 
@@ -51,56 +47,12 @@ class CrossValidated:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Penalties, strongest first, and temperatures to choose from."""
-
-    penalties: tuple[float, ...]
-    temperatures: tuple[float, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of choices."""
-        return len(self.penalties) * len(self.temperatures)
-
-    def losses(self, fits: Sequence[LinearFit], x_NR: np.ndarray, y: Any) -> np.ndarray:
-        """Summed log-loss (P, T) of a path of fits on held-out rows."""
-        loss_PT = np.empty((len(self.penalties), len(self.temperatures)))
-        for p, fit in enumerate(fits):
-            score_NC = x_NR @ fit.weight_DC + fit.bias_C
-            for t, temperature in enumerate(self.temperatures):
-                loss_PT[p, t] = log_loss(np.float32(temperature) * score_NC + fit.offset_C, y)
-        return loss_PT
-
-    def best(self, loss_PT: np.ndarray) -> tuple[int, int]:
-        """Indices of the least loss; of equal ones the strongest penalty."""
-        p, t = np.unravel_index(loss_PT.argmin(), loss_PT.shape)
-        return int(p), int(t)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What every model of a cross-validation shares."""
-
-    head: Bound[Any]
-    y: Any
-    fold_N: np.ndarray
-    num_folds: int
-    num_classes: int
-    seed: int
-    sink: Sink
-
-    def outside(self, *folds: int) -> np.ndarray:
-        """Indices of the rows in none of `folds`."""
-        return np.flatnonzero(~np.isin(self.fold_N, folds))
-
-
 def crossval(
     head: Bound[Any],
-    x_ND: np.ndarray,
+    x_ND: Source,
     y: Any,
     fold_N: np.ndarray,
-    x_test_MD: np.ndarray,
+    x_test_MD: Source,
     *,
     num_classes: int,
     seed: int = 0,
@@ -110,10 +62,11 @@ def crossval(
 
     Args:
         head: a bound entry of `heads`; a penalty that the recipe fixes is not chosen.
-        x_ND: float32 raw features.
+        x_ND: raw features: a float32 or float16 array, a memory map, or any `rows.Source`. Where several copies would
+            not fit in memory (`rows.is_large`), linear heads read it in blocks (`large`); other heads do not.
         y: class indices (N,), or tags (N, C), dense or CSR.
         fold_N: (N,) fold of each row, 0 to K - 1; groups are whole in it.
-        x_test_MD: float32 raw features.
+        x_test_MD: raw features, likewise.
         num_classes: C; a class may lack rows.
         seed: of whatever the head draws.
         sink: hears of each model.
@@ -125,14 +78,22 @@ def crossval(
     task = Task(head, y, fold_N, int(fold_N.max()) + 1, num_classes, seed, sink)
     _check(task)
     with one_thread():
-        states, meta = (_linear if "problem" in head.facts else _plain)(task, x_ND)
+        states, meta = _states(task, x_ND)
         oof_NC = np.empty((len(fold_N), num_classes), np.float32)
         for k in range(task.num_folds):
-            oof_NC[fold_N == k] = heads.predict(head.text, states[k], x_ND[fold_N == k])
+            rows = np.flatnonzero(fold_N == k)
+            oof_NC[rows] = heads.predict(head.text, states[k], x_ND, rows)
         test_KMC = np.stack([heads.predict(head.text, state, x_test_MD) for state in states[:-1]])
         fit_NC = heads.predict(head.text, states[-1], x_ND)
     fitted = Fitted(head.text, tuple(states[:-1]), states[-1], {"num_classes": num_classes, "seed": seed, **meta})
     return fitted, CrossValidated(oof_NC, test_KMC, fit_NC, meta)
+
+
+def _states(task: Task, x_ND: Source) -> tuple[list[State], dict[str, Any]]:
+    """One state a fold and the refit's, with the facts of their choice."""
+    if "streamed" in task.head.facts and is_large(x_ND, task.num_classes):
+        return large.states(task, x_ND)
+    return (_linear if "problem" in task.head.facts else _plain)(task, in_memory(x_ND))
 
 
 def _check(task: Task) -> None:
@@ -162,7 +123,7 @@ def _plain(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
         state = task.head(z_ND[rows], task.y[rows], num_classes=task.num_classes, seed=task.seed)
         return {**state, **scaling.state()}
 
-    states = _in_parallel(fit, [*(task.outside(k) for k in range(task.num_folds)), task.outside()], task)
+    states = in_parallel(fit, [*(task.outside(k) for k in range(task.num_folds)), task.outside()], task)
     curves = [state["curve_ET"].round(5).tolist() for state in states if "curve_ET" in state]
     return states, {"curves": curves} if curves else {}
 
@@ -172,9 +133,7 @@ def _linear(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
     scaling = standard(x_ND)
     x_NR, basis_DR = rotate(scaling(x_ND))
     problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes)
-    grid = Grid(
-        _fixed(task.head, "penalty") or problem.penalties, _fixed(task.head, "temperature") or problem.temperatures
-    )
+    grid = Grid.of(task.head, problem)
     # 1. Each fold's choice, on pair models that never saw it. 2. Its model. 3. The refit, chosen on all folds.
     chosen_K = [grid.best(loss_PT) for loss_PT in _losses_elsewhere(task, problem, grid, x_NR)]
 
@@ -182,7 +141,7 @@ def _linear(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
         fits = list(problem.path(task.outside(k), grid.penalties))
         return fits[chosen_K[k][0]], grid.losses(fits, x_NR[task.fold_N == k], task.y[task.fold_N == k])
 
-    fits, losses = zip(*_in_parallel(fit_fold, range(task.num_folds), task), strict=True)
+    fits, losses = zip(*in_parallel(fit_fold, range(task.num_folds), task), strict=True)
     loss_PT = np.sum(losses, axis=0) / len(x_NR)
     chosen = [*chosen_K, grid.best(loss_PT)]
     *_, refit = problem.path(task.outside(), grid.penalties[: chosen[-1][0] + 1])
@@ -191,15 +150,8 @@ def _linear(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
         raw = LinearFit(basis_DR @ fit.weight_DC, fit.bias_C, fit.offset_C)
         return {**linear_state(raw, temperature, task.y), **scaling.state()}
 
-    penalties, temperatures = [grid.penalties[p] for p, _ in chosen], [grid.temperatures[t] for _, t in chosen]
-    curve = [
-        [penalty, round(float(loss), 6)] for penalty, loss in zip(grid.penalties, loss_PT.min(axis=1), strict=True)
-    ]
-    return [state(fit, temperature) for fit, temperature in zip([*fits, refit], temperatures, strict=True)], {
-        "penalties": penalties,
-        "temperatures": temperatures,
-        "curve": curve,
-    }
+    states = [state(fit, grid.temperatures[t]) for fit, (_, t) in zip([*fits, refit], chosen, strict=True)]
+    return states, grid.facts(chosen, loss_PT)
 
 
 def _losses_elsewhere(task: Task, problem: Problem, grid: Grid, x_NR: np.ndarray) -> np.ndarray:
@@ -212,15 +164,10 @@ def _losses_elsewhere(task: Task, problem: Problem, grid: Grid, x_NR: np.ndarray
 
     loss_KPT = np.zeros((task.num_folds, len(grid.penalties), len(grid.temperatures)))
     pairs = _pairs(task.num_folds, len(x_NR)) if grid.size > 1 else []
-    for (j, k), (loss_j, loss_k) in zip(pairs, _in_parallel(both, pairs, task), strict=True):
+    for (j, k), (loss_j, loss_k) in zip(pairs, in_parallel(both, pairs, task), strict=True):
         loss_KPT[k] += loss_j
         loss_KPT[j] += loss_k
     return loss_KPT
-
-
-def _fixed(head: Bound[Any], name: str) -> tuple[float, ...]:
-    """The value that the recipe gave, as a grid of one; empty where it is to be chosen."""
-    return (float(head.arguments[name]),) if name in head.arguments else ()
 
 
 def _pairs(num_folds: int, num_rows: int) -> list[tuple[int, int]]:
@@ -232,11 +179,3 @@ def _pairs(num_folds: int, num_rows: int) -> list[tuple[int, int]]:
         if 2 * distance * num_rows / num_folds >= ENOUGH_ROWS:
             break
     return pairs
-
-
-def _in_parallel(function: Callable[[Item], Result], items: Sequence[Item], task: Task) -> list[Result]:
-    """One thread a core, each with a single-threaded BLAS: faster than one product on all cores, and the same bits."""
-    if not items:
-        return []
-    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
-        return list(track(pool.map(function, items), f"fit {task.head.name}", len(items), task.sink))

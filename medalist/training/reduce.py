@@ -33,12 +33,18 @@ class Standard:
 
     def __call__(self, x_ND: np.ndarray) -> np.ndarray:
         """Standardise raw rows, float32."""
-        z_ND = (rooted(x_ND, self.root_D) - self.mean_D) / self.scale_D
+        z_ND = (rooted(np.asarray(x_ND, np.float32), self.root_D) - self.mean_D) / self.scale_D
         return np.asarray(z_ND, np.float32)
 
     def state(self) -> State:
         """As arrays to save beside a head's own; `from_state` reads them."""
         return {"root_D": self.root_D.astype(np.uint8), "mean_D": self.mean_D, "scale_D": self.scale_D}
+
+    @classmethod
+    def of_moments(cls, root_D: np.ndarray, mean_D: np.ndarray, scale_D: np.ndarray) -> Standard:
+        """From means and deviations in float64; a constant feature's deviation is set to 1."""
+        flat_D = scale_D <= FLAT * np.maximum(np.abs(mean_D), FLAT)
+        return cls(root_D, mean_D.astype(np.float32), np.where(flat_D, 1.0, scale_D).astype(np.float32))
 
     @classmethod
     def from_state(cls, state: State) -> Standard:
@@ -50,15 +56,12 @@ def standard(x_ND: np.ndarray, *, root: bool = True) -> Standard:
     """Measure each column in float64; `root=False` leaves all of them unrooted."""
     root_D = np.all(x_ND >= 0, axis=0) if root else np.zeros(x_ND.shape[1], bool)
     x_ND = rooted(x_ND, root_D)
-    mean_D = x_ND.mean(axis=0, dtype=np.float64)
-    scale_D = x_ND.std(axis=0, dtype=np.float64)
-    scale_D[scale_D <= FLAT * np.maximum(np.abs(mean_D), FLAT)] = 1.0
-    return Standard(root_D, mean_D.astype(np.float32), scale_D.astype(np.float32))
+    return Standard.of_moments(root_D, x_ND.mean(axis=0, dtype=np.float64), x_ND.std(axis=0, dtype=np.float64))
 
 
 def rooted(x_ND: np.ndarray, root_D: np.ndarray) -> np.ndarray:
     """The square root of the columns of `root_D`; a new image's negative value keeps its sign."""
-    return np.where(root_D, np.sign(x_ND) * np.sqrt(np.abs(x_ND)), x_ND)
+    return np.where(root_D, np.sign(x_ND) * np.sqrt(np.abs(x_ND)), x_ND) if root_D.any() else x_ND
 
 
 def rotate(z_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,8 @@ A head is a function `(x_ND, y, *, num_classes, seed, ...) -> State` on standard
     predict  `(state, x_ND) -> prob_NC`
     tasks    the tasks it can learn: `binary`, `multiclass`, `tags`
     problem  for linear heads: a `Problem`, which fits many sets of rows with many penalties at a small price
+    streamed for those that also learn from rows that do not fit in memory: a `Streamed`
+    strength for linear heads whose penalty has another name: that argument
 
 Labels y are class indices int32 (N,), or for tags booleans (N, C), dense or CSR. Axes: N images, D features, C classes.
 """
@@ -16,9 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from medalist.fitted import State
 from medalist.registry import Registry
+from medalist.training.rows import Rows
 
 heads: Registry[Callable[..., State]] = Registry("head")
 
@@ -41,13 +45,34 @@ class Problem(Protocol):
     features. Fits are deterministic, whatever runs beside them.
     """
 
-    penalties: tuple[float, ...]
+    penalties: tuple[Any, ...]
     temperatures: tuple[float, ...]
 
     def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None: ...
 
-    def path(self, rows: np.ndarray, penalties: Sequence[float]) -> Iterator[LinearFit]:
+    def path(self, rows: np.ndarray, penalties: Sequence[Any]) -> Iterator[LinearFit]:
         """Fit on `rows` with each penalty, given strongest first."""
+        ...
+
+
+class Streamed(Protocol):
+    """A linear head on rows read in blocks, from which it is fitted on all folds but some; penalties as in `Problem`.
+
+    `side_by_side` says that paths may be walked in several threads; otherwise each uses all cores.
+    """
+
+    penalties: tuple[Any, ...]
+    temperatures: tuple[float, ...]
+    side_by_side: bool
+
+    def __init__(self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int) -> None: ...
+
+    def path(self, left_out: Sequence[int], penalties: Sequence[Any]) -> Iterator[LinearFit]:
+        """Fit outside the folds `left_out` with each penalty, to choose one: on fewer rows where all cost too much."""
+        ...
+
+    def fits(self, left_out: Sequence[Sequence[int]], penalties: Sequence[Any]) -> list[LinearFit]:
+        """Fit on all rows outside each of `left_out`, with its penalty."""
         ...
 
 
@@ -66,6 +91,14 @@ def targets(y: Any, num_classes: int) -> np.ndarray:
     if not is_tags(y):
         return np.asarray(np.asarray(y)[:, None] == np.arange(num_classes), np.float32)
     return np.asarray(y if isinstance(y, np.ndarray) else y.toarray(), dtype=np.float32)
+
+
+def indicators(y: Any, num_classes: int) -> Any:
+    """Labels as a sparse float32 (N, C) of ones."""
+    if is_tags(y):
+        return csr_array(y, dtype=np.float32)
+    num_rows = len(y)
+    return csr_array((np.ones(num_rows, np.float32), y, np.arange(num_rows + 1)), shape=(num_rows, num_classes))
 
 
 def link(logit_NC: np.ndarray, tags: bool) -> np.ndarray:
@@ -98,7 +131,7 @@ def product(x_ND: np.ndarray, weight_DC: np.ndarray) -> np.ndarray:
     A BLAS adds up a row in another order at another place of its tile; at 16 digits that order does not reach the 7
     that are kept, so that a row's bits do not depend on its neighbours.
     """
-    return np.asarray(x_ND.astype(np.float64) @ weight_DC.astype(np.float64), np.float32)
+    return np.asarray(x_ND.astype(np.float64) @ weight_DC.astype(np.float64, copy=False), np.float32)
 
 
 def linear_state(fit: LinearFit, temperature: float, y: Any) -> State:
@@ -111,7 +144,7 @@ def linear_state(fit: LinearFit, temperature: float, y: Any) -> State:
 
 
 def fit_linear(
-    problem: type[Problem], x_ND: np.ndarray, y: Any, num_classes: int, penalty: float, temperature: float
+    problem: type[Problem], x_ND: np.ndarray, y: Any, num_classes: int, penalty: Any, temperature: float
 ) -> State:
     """Fit a linear head on all rows with one penalty and one temperature."""
     (fit,) = problem(x_ND, y, num_classes).path(np.arange(len(x_ND)), (penalty,))

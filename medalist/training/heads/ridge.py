@@ -18,11 +18,14 @@ from medalist.training.heads.contract import (
     LinearFit,
     fit_linear,
     heads,
+    indicators,
     is_tags,
     predict_linear,
     row_scale,
     targets,
 )
+from medalist.training.moments import fold_moments, solve, without
+from medalist.training.rows import Rows, in_order
 
 
 class RidgeProblem:
@@ -48,18 +51,46 @@ class RidgeProblem:
         # Centred on the rows: sum (x - m)(x - m)^T = X^T X - n m m^T, and the same for X^T Y.
         gram_DD = self.gram_DD - gram_DD - len(rows) * np.outer(mean_D, mean_D)
         moment_DC = self.moment_DC - moment_DC - len(rows) * np.outer(mean_D, share_C)
-        offset_C = self._offset(share_C, len(rows))
+        offset_C = _offset(share_C, len(rows), self.tags)
         for penalty in penalties:
             factor = cho_factor(gram_DD + penalty * self.unit * np.eye(len(mean_D)), overwrite_a=True)
             weight_DC = cho_solve(factor, moment_DC)
             yield LinearFit(weight_DC.astype(np.float32), (-mean_D @ weight_DC).astype(np.float32), offset_C)
 
-    def _offset(self, share_C: np.ndarray, num_rows: int) -> np.ndarray:
-        """What an image with average scores is taken for: a tag's log-odds; of classes the scores speak alone."""
-        if not self.tags:
-            return np.zeros(len(share_C), np.float32)
-        share_C = (share_C * num_rows + 0.5) / (num_rows + 1)
-        return np.log(share_C / (1 - share_C)).astype(np.float32)
+
+class RidgeStreamed:
+    """Every fold's moments, read once; the Gram matrix of any training set is a sum of theirs. See `Streamed`."""
+
+    penalties = RidgeProblem.penalties[::2]
+    temperatures = RidgeProblem.temperatures
+    side_by_side = True
+
+    def __init__(self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int) -> None:
+        self.tags = is_tags(y)
+        self.moments_K = fold_moments(rows, indicators(y, num_classes), fold_N)
+        self.unit = sum(moments.energy for moments in self.moments_K) / len(rows)
+
+    def path(self, left_out: Sequence[int], penalties: Sequence[float]) -> Iterator[LinearFit]:
+        """Exact solutions on all rows outside, one Cholesky factorisation a penalty."""
+        moments = without(self.moments_K, left_out)
+        gram_DD, moment_CD = moments.centred()
+        offset_C = _offset(moments.count_C / moments.num_rows, moments.num_rows, self.tags)
+        for penalty in penalties:
+            weight_DC = solve(gram_DD, penalty * self.unit, moment_CD)
+            yield LinearFit(weight_DC.astype(np.float32), (-moments.mean() @ weight_DC).astype(np.float32), offset_C)
+
+    def fits(self, left_out: Sequence[Sequence[int]], penalties: Sequence[float]) -> list[LinearFit]:
+        """Exact solutions, training sets side by side."""
+        jobs = zip(left_out, penalties, strict=True)
+        return list(in_order(lambda job: next(self.path(job[0], job[1:])), jobs))
+
+
+def _offset(share_C: np.ndarray, num_rows: int, tags: bool) -> np.ndarray:
+    """What an image with average scores is taken for: a tag's log-odds; of classes the scores speak alone."""
+    if not tags:
+        return np.zeros(len(share_C), np.float32)
+    share_C = (share_C * num_rows + 0.5) / (num_rows + 1)
+    return np.log(share_C / (1 - share_C)).astype(np.float32)
 
 
 def _moments(x_ND: np.ndarray, target_NC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +99,7 @@ def _moments(x_ND: np.ndarray, target_NC: np.ndarray) -> tuple[np.ndarray, np.nd
     return x_ND.T @ x_ND, x_ND.T @ target_NC.astype(np.float64)
 
 
-@heads(predict=predict_linear, tasks=EVERY_TASK, problem=RidgeProblem)
+@heads(predict=predict_linear, tasks=EVERY_TASK, problem=RidgeProblem, streamed=RidgeStreamed)
 def ridge(
     x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penalty: float = 1.0, temperature: float = 10.0
 ) -> State:

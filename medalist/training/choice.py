@@ -1,0 +1,94 @@
+"""What a linear head is chosen by: penalties and temperatures, scored on folds that its models never saw.
+
+Axes: N training images, R features, C classes, P penalties, T temperatures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from medalist.progress import Sink, track
+from medalist.registry import Bound
+from medalist.training.heads.contract import LinearFit, log_loss
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Penalties, strongest first, and temperatures to choose from."""
+
+    penalties: tuple[Any, ...]
+    temperatures: tuple[float, ...]
+
+    @classmethod
+    def of(cls, head: Bound[Any], problem: Any) -> Grid:
+        """A problem's grid, but for what the recipe fixes."""
+        penalties = _fixed(head, head.facts.get("strength", "penalty")) or problem.penalties
+        return cls(penalties, _fixed(head, "temperature") or problem.temperatures)
+
+    @property
+    def size(self) -> int:
+        """Number of choices."""
+        return len(self.penalties) * len(self.temperatures)
+
+    def losses(self, fits: Iterable[LinearFit], x_NR: np.ndarray, y: Any) -> np.ndarray:
+        """Summed log-loss (P, T) of a path of fits on held-out rows."""
+        return np.array([self.loss(fit, x_NR, y) for fit in fits])
+
+    def loss(self, fit: LinearFit, x_NR: np.ndarray, y: Any) -> list[float]:
+        """Summed log-loss (T,) of a fit on held-out rows."""
+        score_NC = x_NR @ fit.weight_DC + fit.bias_C
+        return [log_loss(np.float32(t) * score_NC + fit.offset_C, y) for t in self.temperatures]
+
+    def best(self, loss_PT: np.ndarray) -> tuple[int, int]:
+        """Indices of the least loss; of equal ones the strongest penalty."""
+        p, t = np.unravel_index(loss_PT.argmin(), loss_PT.shape)
+        return int(p), int(t)
+
+    def facts(self, chosen: Sequence[tuple[int, int]], loss_PT: np.ndarray) -> dict[str, Any]:
+        """JSON: penalty and temperature chosen for each model; the mean log-loss of each penalty that was tried."""
+        curve = zip(self.penalties, loss_PT.min(axis=1).tolist(), strict=True)
+        return {
+            "penalties": [self.penalties[p] for p, _ in chosen],
+            "temperatures": [self.temperatures[t] for _, t in chosen],
+            "curve": [[penalty, round(loss, 6)] for penalty, loss in curve if np.isfinite(loss)],
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every model of a cross-validation shares."""
+
+    head: Bound[Any]
+    y: Any
+    fold_N: np.ndarray
+    num_folds: int
+    num_classes: int
+    seed: int
+    sink: Sink
+
+    def outside(self, *folds: int) -> np.ndarray:
+        """Indices of the rows in none of `folds`."""
+        return np.flatnonzero(~np.isin(self.fold_N, folds))
+
+
+def _fixed(head: Bound[Any], name: str) -> tuple[Any, ...]:
+    """The value that the recipe gave, as a grid of one; empty where it is to be chosen."""
+    value = head.arguments.get(name)
+    return () if value is None else (value if isinstance(value, str) else float(value),)
+
+
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], task: Task) -> list[Result]:
+    """One thread a core, each with a single-threaded BLAS: faster than one product on all cores, and the same bits."""
+    if not items:
+        return []
+    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
+        return list(track(pool.map(function, items), f"fit {task.head.name}", len(items), task.sink))
