@@ -58,12 +58,12 @@ def line(name: str, root: Path, backbones: list[str], cards: Path, cache: Path, 
     recipe = load_recipe(metric=SETS[name], backbones=backbones, cards=str(cards))
     features = way.embed(recipe, way.read(recipe, root), cache=cache)
     y, metric, num_classes = features.train.labels, metrics.bind(recipe.metric), len(features.train.classes)
-    terms_2SN = []
+    x_ND, terms_2SN = features.x_ND[:], list[Any]()
     for seed in seeds:
         drawn = recipe.model_copy(update={"folds": recipe.folds.model_copy(update={"seed": seed}), "seed": seed})
         fold_N = way.split(drawn, features).fold_N
-        ours = our_answers(drawn, features.x_ND, y, fold_N, num_classes)
-        theirs = hand_answers(metric, features.x_ND, y, fold_N, num_classes)
+        ours = our_answers(drawn, x_ND, y, fold_N, num_classes)
+        theirs = hand_answers(metric, x_ND, y, fold_N, num_classes)
         terms_2SN.append([metric.facts["rows"](y, theirs), metric.facts["rows"](y, ours)])
     hand_N, our_N = np.mean(terms_2SN, axis=0)
     better_N = (our_N - hand_N) * (1 if metric.facts["better"] == "higher" else -1)

@@ -221,7 +221,7 @@ def _fit_head(text: str, recipe: Recipe, features: Features, folds: Folds, out: 
     x_test_LD = features.x_test_MD[readable]
     fitted, result = crossval(
         head,
-        features.x_ND[:],
+        features.x_ND,
         train.labels,
         folds.fold_N,
         x_test_LD,
