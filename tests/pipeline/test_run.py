@@ -103,6 +103,23 @@ def test_predict_answers_as_the_run_did(out: Path, competition: Path, cache: Pat
         assert given == [answer]
 
 
+def test_taps_sizes_norms_and_the_runtime_are_kept_for_new_images(
+    competition: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Two sizes x two views x three taps are twelve blocks of columns; `predict` finds the very same ones."""
+    recipe = recipe_of("taps=[pooled, gem, middle]", "size=[64, 96]", "normalise=l1", "heads=[ridge]")
+    done = run(recipe, competition, tmp_path / "out", cache=cache)
+    decision = json.loads((tmp_path / "out" / "decision.json").read_text(encoding="utf-8"))
+    assert len(set(decision["spaces"])) == 12
+    assert decision["runtimes"] == ["torch_f32", "torch_f32"]
+    assert any("set the pace" in note for note in done.notes)
+    images = [competition / "test" / f"{row[0]}.jpg" for row in rows(tmp_path / "out" / "submission.csv")[1:4]]
+    answers = predict(tmp_path / "out", images, cache=tmp_path / "elsewhere")
+    assert [line.split(",")[1] for line in answers.splitlines()[1:]] == [
+        row[1] for row in rows(tmp_path / "out" / "submission.csv")[1:4]
+    ]
+
+
 def test_the_same_bytes_elsewhere_cost_nothing(competition: Path, cache: Path, tmp_path: Path) -> None:
     grown = tmp_path / "grown"
     shutil.copytree(competition, grown)
@@ -126,11 +143,11 @@ def test_duplicates_share_a_fold(competition: Path, cache: Path) -> None:
 
 def test_all_faults_are_told_before_the_first_image(competition: Path, tmp_path: Path) -> None:
     recipe = load_recipe(
-        None, ["heads=[rigde]", "ensemble=blnd", "runtime=fast"], metric="acuracy", backbones=("embeded",)
+        None, ["heads=[rigde]", "ensemble=blnd", "runtime=fast", "taps=[poled]"], metric="acuracy", backbones=("embeded",)
     )
     with pytest.raises(RecipeError) as error:
         run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
-    for near_name in ("ridge", "blend", "accuracy", "embedded", "runtime"):
+    for near_name in ("ridge", "blend", "accuracy", "embedded", "runtime", "pooled"):
         assert near_name in str(error.value)
     assert not (tmp_path / "cache").exists()
 
