@@ -15,6 +15,8 @@ from medalist.data.facts import Facts
 from medalist.errors import DataError
 
 Channels = tuple[float, ...]
+Pair = tuple[Channels, Channels]
+TINY = 1e-12  # what a flat dataset's spread is taken for
 LEVELS = np.arange(256)
 
 
@@ -83,7 +85,7 @@ def dataset_moments(facts: Sequence[Facts], *, sampled: float = 1.0) -> Moments:
     mean_C, std_C = _combined(mean_NC, square_NC, np.ones(len(opened)))
     pixel_mean_C, pixel_std_C = _combined(mean_NC, square_NC, weight_N)
     # std = sqrt(q - m^2) moves by (dq - 2 m dm) / (2 std) with the means m and q of the images' means and squares.
-    linear_NC = (square_NC - 2 * mean_C * mean_NC) / np.maximum(2 * std_C, 1e-12)
+    linear_NC = (square_NC - 2 * mean_C * mean_NC) / np.maximum(2 * std_C, TINY)
     return Moments(
         mean=_channels(mean_C),
         std=_channels(std_C),
@@ -109,21 +111,25 @@ def sample_rows(num_images: int, size: int, *, seed: int = 0) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(num_images, size, replace=False))
 
 
-def swap_share(moments: Moments, mean: Channels, std: Channels) -> float:
-    """How far inputs would move if a dataset's moments replaced a network's own, as a share of the inputs' own size.
+def swap_share(moments: Moments, own: Pair, new: Pair) -> float:
+    """How far inputs would move if other moments replaced a network's own, as a share of the inputs' own size.
 
-    A pixel x enters as (x - mean) / std; with the dataset's own `mean` and `std` in their place it would differ by
-    a x + b. That difference, squared and averaged over the dataset's pixels, over the same average of the inputs.
+    A pixel x enters as (x - mean) / std; with the new mean' and std' it would differ by a x + b. That difference,
+    squared and averaged over channels and the dataset's pixels, over the same average of the inputs themselves; rooted.
 
     Args:
-        mean, std: the network's own.
+        moments: of the dataset.
+        own: mean and std of each channel, the network's.
+        new: those in their place, such as `(moments.mean, moments.std)`.
     """
-    m, s = np.array(moments.mean), np.array(moments.std)
-    own_mean, own_std, new_std = np.array(mean), np.array(std), np.maximum(moments.std, 1e-6)
-    a, b = 1 / new_std - 1 / own_std, own_mean / own_std - m / new_std
-    moved = ((a * m + b) ** 2 + (a * s) ** 2).mean()
-    size = (((m - own_mean) ** 2 + s**2) / own_std**2).mean()
-    return float(np.sqrt(moved / max(size, 1e-12)))
+    m_C, s_C = np.array(moments.mean), np.array(moments.std)
+    (own_mean_C, own_std_C), (new_mean_C, new_std_C) = np.array(own), np.array(new)
+    a_C = 1 / np.maximum(new_std_C, TINY) - 1 / own_std_C
+    b_C = own_mean_C / own_std_C - new_mean_C / np.maximum(new_std_C, TINY)
+    # E[x] = m and E[x^2] = m^2 + s^2, so E[(a x + b)^2] = (a m + b)^2 + a^2 s^2.
+    moved = ((a_C * m_C + b_C) ** 2 + (a_C * s_C) ** 2).mean()
+    size = (((m_C - own_mean_C) ** 2 + s_C**2) / own_std_C**2).mean()
+    return float(np.sqrt(moved / max(size, TINY)))
 
 
 def _combined(mean_NC: np.ndarray, square_NC: np.ndarray, weight_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +152,7 @@ def _half_width(value_NC: np.ndarray, sampled: float) -> np.ndarray:
 
 def _root(variance: np.ndarray) -> np.ndarray:
     """Square root; rounding may leave a flat picture's variance a hair below 0."""
-    return np.sqrt(np.maximum(variance, 0))
+    return np.asarray(np.sqrt(np.maximum(variance, 0)))
 
 
 def _channels(value_C: np.ndarray) -> Channels:

@@ -69,7 +69,7 @@ def _row(name: str, value_C: Channels, error_C: Sequence[float] = ()) -> str:
 def _beside(moments: Moments, backbone: Backbone) -> Iterator[str]:
     """A backbone's own moments, and what putting the dataset's in their place would do."""
     mean, std = (tuple(float(value) for value in backbone.preprocessing[name]) for name in ("mean", "std"))
-    share = swap_share(moments, mean, std)
+    share = swap_share(moments, (mean, std), (moments.mean, moments.std))
     yield f"{backbone.name} wants"
     yield _row("  mean", mean)
     yield _row("  std", std)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 from medalist.data.decode import Picture, decode
 from medalist.data.facts import Facts
 from medalist.data.ingest import facts_of
-from medalist.data.moments import Moments, dataset_moments, picture_moments, sample_rows, swap_share
+from medalist.data.moments import dataset_moments, picture_moments, sample_rows, swap_share
 from medalist.errors import DataError
 
 
@@ -171,6 +170,6 @@ def test_swapping_the_moments_moves_the_inputs_by_what_it_says() -> None:
     own_PC = (value_PC - [0.5, 0.4, 0.3]) / [0.5, 0.25, 0.2]
     new_PC = (value_PC - value_PC.mean(axis=0)) / value_PC.std(axis=0)
     expected = np.sqrt(((new_PC - own_PC) ** 2).mean() / (own_PC**2).mean())
-    assert swap_share(found, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2)) == pytest.approx(expected, rel=1e-9)
-    same: Moments = replace(found, mean=(0.5,) * 3, std=(0.25,) * 3)
-    assert swap_share(same, (0.5,) * 3, (0.25,) * 3) == pytest.approx(0, abs=1e-12)
+    own = ((0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
+    assert swap_share(found, own, (found.mean, found.std)) == pytest.approx(expected, rel=1e-9)
+    assert swap_share(found, own, own) == pytest.approx(0, abs=1e-12)
