@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from medalist.training import rows as rows_module
 from medalist.training.crossval import crossval
-from medalist.training.heads import heads, predict
-from medalist.training.heads.contract import indicators
+from medalist.training.heads import heads, passes, predict
+from medalist.training.heads.contract import indicators, link
 from medalist.training.heads.lda import LdaProblem, LdaStreamed
+from medalist.training.heads.passes import LogisticStreamed
 from medalist.training.heads.ridge import RidgeProblem, RidgeStreamed
 from medalist.training.moments import fold_moments, without
 from medalist.training.reduce import standard
@@ -108,6 +109,37 @@ def test_lda_from_the_folds_moments_is_the_direct_fit(shrinkage: Any) -> None:
     (two,) = LdaStreamed(rows, y, FOLD_N, 3).path([2], [shrinkage])
     for name in ("weight_DC", "bias_C", "offset_C"):
         np.testing.assert_allclose(getattr(two, name), getattr(one, name), rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_logistic_in_passes_is_scikit_learns(num_classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "TOLERANCE", 1e-7)
+    x, y = toy(num_classes)
+    rows = Rows(x, measure(x))
+    z = rows.read(slice(None))
+    problem = LogisticStreamed(rows, y, FOLD_N, num_classes)
+    left_out, penalties = [[0], [3], []], [1.0, 0.01, 0.1]
+    for folds, penalty, fit in zip(left_out, penalties, problem.fits(left_out, penalties), strict=True):
+        train = ~np.isin(FOLD_N, folds)
+        reference = LogisticRegression(C=1 / (penalty * problem.unit), max_iter=5000, tol=1e-9)
+        reference.fit(z[train].astype(float), y[train])
+        ours = link(z @ fit.weight_DC + fit.bias_C, tags=False)
+        np.testing.assert_allclose(ours, reference.predict_proba(z.astype(float)), atol=2e-3)
+
+
+def test_logistic_of_tags_in_passes_and_of_rare_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "TOLERANCE", 1e-7)
+    x, y = toy(4)
+    tags = np.eye(4, dtype=bool)[y] | np.eye(4, dtype=bool)[y[::-1]]
+    tags[40:, 3] = False
+    rows = Rows(x, measure(x))
+    problem = LogisticStreamed(rows, csr_array(tags), FOLD_N, 4)
+    (fit,) = problem.fits([[]], [0.1])
+    z = rows.read(slice(None))
+    for c in range(4):
+        reference = LogisticRegression(C=1 / (0.1 * problem.unit), tol=1e-9).fit(z.astype(float), tags[:, c])
+        ours = link(z @ fit.weight_DC + fit.bias_C, tags=True)[:, c]
+        np.testing.assert_allclose(ours, reference.predict_proba(z.astype(float))[:, 1], atol=2e-3)
 
 
 @pytest.mark.usefixtures("all_large")

@@ -24,6 +24,8 @@ from medalist.training.heads.contract import (
     row_scale,
     targets,
 )
+from medalist.training.heads.descent import Memory, downhill
+from medalist.training.heads.passes import PENALTIES, LogisticStreamed
 
 MEMORY = 10
 MAX_ITERATIONS = 300
@@ -31,13 +33,11 @@ MAX_TRIALS = 20
 TOLERANCE = 3e-7  # of the Newton decrement a row: about how far the mean loss may lie above its minimum
 EMPTY_CLASS = 1e-3  # images that a class without training rows counts for
 
-Memory = deque[tuple[np.ndarray, np.ndarray, float]]
-
 
 class LogisticProblem:
     """All rows and their targets; see `contract.Problem`."""
 
-    penalties = tuple(float(10.0 ** (1 - 0.5 * step)) for step in range(13))
+    penalties = PENALTIES
     temperatures: tuple[float, ...] = (1.0,)
 
     def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
@@ -84,7 +84,7 @@ class _Rows:
         gradient_EC = self._gradient(prob_NC, weight_EC, strength)
         memory: Memory = deque(maxlen=MEMORY)
         for _ in range(MAX_ITERATIONS):
-            direction_EC = _downhill(gradient_EC, memory, inverse_EC)
+            direction_EC = downhill(gradient_EC, memory, lambda out_EC: out_EC * inverse_EC)
             slope = float(np.vdot(gradient_EC, direction_EC))
             if -slope <= TOLERANCE * len(score_NC):
                 break
@@ -146,20 +146,7 @@ class _Rows:
         return step, prob_NC
 
 
-def _downhill(gradient_EC: np.ndarray, memory: Memory, inverse_EC: np.ndarray) -> np.ndarray:
-    """-H^-1 gradient by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
-    out_EC = -gradient_EC
-    shares = []
-    for change_EC, bend_EC, curvature in reversed(memory):
-        shares.append(float(np.vdot(change_EC, out_EC)) / curvature)
-        out_EC -= np.float32(shares[-1]) * bend_EC
-    out_EC *= inverse_EC
-    for (change_EC, bend_EC, curvature), share in zip(memory, reversed(shares), strict=True):
-        out_EC += np.float32(share - float(np.vdot(bend_EC, out_EC)) / curvature) * change_EC
-    return out_EC
-
-
-@heads(predict=predict_linear, tasks=EVERY_TASK, problem=LogisticProblem)
+@heads(predict=predict_linear, tasks=EVERY_TASK, problem=LogisticProblem, streamed=LogisticStreamed)
 def logistic(x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penalty: float = 0.01) -> State:
     """Fit on all rows.
 
