@@ -16,8 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from medalist.backbones import Backbone
-from medalist.backbones.runtimes import AUTO, Runtime, candidates, default_runtime, describe_runtime, open_runtime
+from medalist.backbones.runtimes import (
+    AUTO,
+    INT8,
+    Runtime,
+    candidates,
+    default_runtime,
+    describe_runtime,
+    open_runtime,
+)
 from medalist.backbones.runtimes.machine import usable_cpus
+from medalist.backbones.runtimes.on_openvino import calibrate
 from medalist.data.decode import Preprocessing
 from medalist.data.ingest import ingest
 from medalist.errors import MedalistError
@@ -79,21 +88,34 @@ def _but(one: Measured) -> str:
 
 
 def choose_runtime(
-    backbone: Backbone, runtime: str, root: Path, paths: Sequence[str], *, num_views: int, cache: Path
+    backbone: Backbone,
+    runtime: str,
+    root: Path,
+    paths: Sequence[str],
+    *,
+    num_views: int,
+    cache: Path,
+    taps: tuple[str, ...] = ("pooled",),
 ) -> tuple[str, Choice | None]:
     """The runtime that `auto` means for a backbone here: as measured before, or measured now if that is worth it.
 
+    int8 is never chosen; who names it gets a network calibrated on SAMPLE of the images.
+
     Args:
         backbone: with the preprocessing that it will see.
-        runtime: what the recipe says; anything but `auto` is the answer.
+        runtime: what the recipe says; anything but `auto` and int8 is the answer.
         root: folder that the paths are relative to.
         paths: images of the job; SAMPLE of them are looked at.
         num_views: forward passes an image.
-        cache: folder that remembers choices in `runtimes/`.
+        cache: folder that remembers choices in `runtimes/`, and networks in `networks/`.
+        taps: what the rows will hold.
 
     Returns:
-        The name, and the choice where this call measured.
+        The name (of int8 with its calibration), and the choice where this call measured.
     """
+    if runtime == INT8:
+        pixels_NHWC = _sample(backbone, root, paths, cache)
+        return f"{INT8}@{calibrate(backbone, taps, pixels_NHWC, cache / 'networks')}", None
     if runtime != AUTO:
         return runtime, None
     names = candidates()

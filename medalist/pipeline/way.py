@@ -166,7 +166,9 @@ def extract(
     files, looks, notes = list(paths), [], list[str]()
     for i, backbone in enumerate(open_backbones(recipe)):
         wanted = runtimes[i] if runtimes else recipe.runtime
-        runtime, choice = choose_runtime(backbone, wanted, root, files, num_views=len(recipe.views), cache=cache)
+        runtime, choice = choose_runtime(
+            backbone, wanted, root, files, num_views=len(recipe.views), cache=cache, taps=recipe.taps
+        )
         notes += [choice.text()] if choice else []
         looks.append(Look(backbone, runtime, recipe.views, recipe.taps))
     last: dict[str, Any] = {}

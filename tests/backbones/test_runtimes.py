@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medalist.backbones import open_backbone
-from medalist.backbones.runtimes import AUTO, RUNTIMES, Runtime, candidates, describe_runtime, open_runtime
+from medalist.backbones.runtimes import AUTO, INT8, RUNTIMES, Runtime, candidates, describe_runtime, open_runtime
+from medalist.backbones.runtimes.on_openvino import calibrate
 from medalist.backbones.runtimes.on_torch import fold_batchnorm
 from medalist.errors import BackboneError, RecipeError
 
-CPU_RUNTIMES = [name for name in RUNTIMES if not name.startswith("cuda")]
+CPU_RUNTIMES = [name for name in RUNTIMES if not name.startswith("cuda") and name != INT8]
 _opened: dict[tuple[str, str], Runtime] = {}
 
 
@@ -165,3 +166,21 @@ def test_openvino_tells_which_taps_share_the_pass(card_folder: Path) -> None:
     pytest.importorskip("openvino")
     one, two = (describe_runtime(runtime="openvino_bf16", taps=taps) for taps in (("pooled",), ("pooled", "gem")))
     assert one != two
+
+
+def test_int8_is_near_and_lives_by_its_calibration(card_folder: Path, pixels_BHWC: np.ndarray, tmp_path: Path) -> None:
+    for package in ("openvino", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    backbone = open_backbone("test_resnet", cards=card_folder)
+    name = f"{INT8}@{calibrate(backbone, ('pooled',), pixels_BHWC, tmp_path)}"
+    run = open_runtime(backbone, runtime=name, networks=tmp_path)
+    want, got = open_runtime(backbone, runtime="torch_f32")(pixels_BHWC), run(pixels_BHWC)
+    cosine = (got * want).sum(1) / np.linalg.norm(got, axis=1) / np.linalg.norm(want, axis=1)
+    assert 0.98 < cosine.min() < 0.999999
+    assert np.array_equal(run(pixels_BHWC[:1]), got[:1])
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("network.*")}
+    assert name == f"{INT8}@{calibrate(backbone, ('pooled',), pixels_BHWC, tmp_path)}"
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("network.*")} == before
+    for runtime in (INT8, f"{INT8}@0123456789abcdef"):
+        with pytest.raises(BackboneError, match="run `medalist run`"):
+            open_runtime(backbone, runtime=runtime, networks=tmp_path)

@@ -20,8 +20,9 @@ from medalist.backbones.runtimes.machine import has_bf16, has_cuda, has_openvino
 from medalist.errors import BackboneError, MissingExtraError, RecipeError, near
 
 AUTO = "auto"
-RUNTIMES = ("torch_f32", "torch_bf16", "openvino_f32", "openvino_bf16", "cuda_f32", "cuda_f16")
-DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+RUNTIMES = ("torch_f32", "torch_bf16", "openvino_f32", "openvino_bf16", "openvino_int8", "cuda_f32", "cuda_f16")
+INT8 = "openvino_int8"
+DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "int8": "int8"}
 FORMAT = 2
 # A processor is fastest while the activations stay in its caches: 1.4 times the images of a batch of 32.
 BATCH_CPU, BATCH_CUDA = 8, 64
@@ -74,7 +75,7 @@ def open_runtime(
 
     Args:
         backbone: what to run; its weights are verified here.
-        runtime: one of RUNTIMES; `auto`: see `default_runtime`.
+        runtime: one of RUNTIMES, INT8 with `@` and the name that `calibrate` gave; `auto`: see `default_runtime`.
         batch: rows of every forward pass; None: BATCH_CPU or BATCH_CUDA.
         threads: of one forward pass. Several passes of one thread each, side by side, are faster than one of several,
             which wait for each other at every layer; and their bits do not depend on the machine's number of cores.
@@ -97,6 +98,7 @@ def describe_runtime(
     Raises:
         RecipeError: unknown runtime. MissingExtraError: its package is not installed.
     """
+    runtime, _, calibration = runtime.partition("@")
     if runtime != AUTO and runtime not in RUNTIMES:
         known = (AUTO, *RUNTIMES)
         raise RecipeError(f"unknown runtime {runtime!r}{near(runtime, known)} known: {', '.join(known)}")
@@ -116,6 +118,7 @@ def describe_runtime(
         "machine": machine(),
         # OpenVINO fuses another graph, with other roundings, where an inner map is also an output.
         **({"taps": list(taps)} if library == "openvino" else {}),
+        **({"calibration": calibration} if name == INT8 else {}),
     }
 
 
@@ -141,4 +144,4 @@ def _open(backbone: Backbone, key: dict[str, Any], taps: tuple[str, ...], networ
         return open_cuda(backbone, taps, half=precision == "f16")
     if kind == "torch":
         return open_cpu(backbone, taps, key["threads"], bf16=precision == "bf16")
-    return open_openvino(backbone, taps, key["batch"], key["threads"], precision=precision, networks=networks)
+    return open_openvino(backbone, taps, key, networks=networks)

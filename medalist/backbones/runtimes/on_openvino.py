@@ -1,6 +1,6 @@
 """Forward passes by OpenVINO. A network is converted once and kept; opening it again needs neither torch nor timm.
 
-Pixels are normalised inside the converted network. Axes: B batch, H W pixels, D features.
+Pixels are normalised inside the converted network. Axes: B batch, N images, H W pixels, D features.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from medalist.backbones.backbone import Backbone
 from medalist.backbones.runtimes.machine import lanes_of
-from medalist.errors import MissingExtraError
+from medalist.errors import BackboneError, MissingExtraError
 from medalist.store import hash_bytes, hash_json, write_atomic
 
 FORMAT = 1
@@ -28,32 +28,35 @@ PARTS = ("network.xml", "network.bin")
 
 
 def open_openvino(
-    backbone: Backbone, taps: tuple[str, ...], batch: int, threads: int, *, precision: str, networks: Path | None
+    backbone: Backbone, taps: tuple[str, ...], key: dict[str, Any], *, networks: Path | None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """(B, H, W, 3) uint8 -> (B, D) float32, called from as many threads at once as passes of `threads` fit.
+    """(B, H, W, 3) uint8 -> (B, D) float32, called from as many threads at once as passes of its threads fit.
 
     Args:
         backbone: what to run.
         taps: what its rows hold.
-        batch: B.
-        threads: of one pass.
-        precision: `f32` or `bf16`.
+        key: of the runtime: `dtype`, `batch`, `threads` of one pass, for int8 the `calibration`.
         networks: folder where the converted network is kept; None: it is converted anew.
 
     Raises:
-        MissingExtraError: OpenVINO is not installed.
+        MissingExtraError: OpenVINO is not installed. BackboneError: a calibrated network is not in `networks`.
     """
     try:
         import openvino
     except ImportError as error:
         raise MissingExtraError("the openvino runtimes need OpenVINO: pip install 'medalist[openvino]'") from error
-    model = _kept(backbone, taps, networks) if networks is not None else _converted(backbone, taps)
+    if key["dtype"] == "int8":
+        model = _calibrated(backbone, taps, networks, key["calibration"])
+    elif networks is not None:
+        model = _kept(backbone, taps, networks)
+    else:
+        model = _converted(backbone, taps)
     height, width = backbone.preprocessing["height"], backbone.preprocessing["width"]
-    model.reshape([batch, height, width, 3])
-    lanes = lanes_of(threads)
+    model.reshape([key["batch"], height, width, 3])
+    lanes = lanes_of(key["threads"])
     config = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": threads * lanes,
+        "INFERENCE_PRECISION_HINT": "bf16" if key["dtype"] == "bfloat16" else "f32",
+        "INFERENCE_NUM_THREADS": key["threads"] * lanes,
         "NUM_STREAMS": lanes,
         "ENABLE_CPU_PINNING": False,  # Decoders share the cores: a pass bound to a busy one would wait for it.
     }
@@ -69,40 +72,84 @@ def open_openvino(
     return forward
 
 
+def calibrate(backbone: Backbone, taps: tuple[str, ...], pixels_NHWC: np.ndarray, networks: Path) -> str:
+    """Make the int8 network whose ranges are those of these images, and keep it.
+
+    Args:
+        backbone: what to quantise: weights a channel, activations a tensor (Jacob et al. 2018, section 2).
+        taps: what its rows hold.
+        pixels_NHWC: uint8 images, prepared for the backbone.
+        networks: folder where it is kept.
+
+    Returns:
+        The calibration's name, a hash of the images: part of the key of all its rows.
+
+    Raises:
+        MissingExtraError: a package of `medalist[export]` is not installed.
+    """
+    calibration = hash_bytes(np.ascontiguousarray(pixels_NHWC).tobytes())[:16]
+    if not _whole(networks / _name(backbone, taps, calibration)):
+        from medalist.backbones.runtimes.int8 import quantised
+
+        _keep(quantised(backbone, taps, pixels_NHWC), backbone, taps, networks, calibration)
+    return calibration
+
+
+def _calibrated(backbone: Backbone, taps: tuple[str, ...], networks: Path | None, calibration: str) -> Any:
+    import openvino
+
+    folder = (networks or Path()) / _name(backbone, taps, calibration)
+    if networks is None or not calibration or not _whole(folder):
+        raise BackboneError(
+            f"{backbone.name}: its int8 network, calibrated on images {calibration or '(none)'}, is not in {networks};"
+            " run `medalist run` on the dataset again, it is made from the images"
+        )
+    return openvino.Core().read_model(folder / PARTS[0])
+
+
 def _kept(backbone: Backbone, taps: tuple[str, ...], networks: Path) -> Any:
     """The network from `networks`, put there first if it is not, or not whole."""
     import openvino
 
-    folder = networks / hash_json(_key(backbone, taps))[:16]
+    folder = networks / _name(backbone, taps)
     if not _whole(folder):
-        networks.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=networks, prefix=".unfinished-") as unfinished:
-            made = Path(unfinished) / "made"
-            openvino.save_model(_converted(backbone, taps), made / PARTS[0], compress_to_fp16=False)
-            write_atomic(made / "network.json", json.dumps(_described(made, backbone, taps), indent=1).encode())
-            with contextlib.suppress(OSError):  # Another process was faster; it converted the same network.
-                made.rename(folder)
+        _keep(_converted(backbone, taps), backbone, taps, networks)
     return openvino.Core().read_model(folder / PARTS[0])
 
 
-def _key(backbone: Backbone, taps: tuple[str, ...]) -> dict[str, Any]:
+def _keep(model: Any, backbone: Backbone, taps: tuple[str, ...], networks: Path, calibration: str = "") -> None:
+    import openvino
+
+    folder = networks / _name(backbone, taps, calibration)
+    networks.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=networks, prefix=".unfinished-") as unfinished:
+        made = Path(unfinished) / "made"
+        openvino.save_model(model, made / PARTS[0], compress_to_fp16=False)
+        described = {
+            "name": backbone.name,
+            "key": _key(backbone, taps, calibration),
+            "sha256": {part: hash_bytes((made / part).read_bytes()) for part in PARTS},
+        }
+        write_atomic(made / "network.json", json.dumps(described, indent=1).encode())
+        with contextlib.suppress(OSError):  # Another process was faster; it made the same network.
+            made.rename(folder)
+
+
+def _name(backbone: Backbone, taps: tuple[str, ...], calibration: str = "") -> str:
+    return hash_json(_key(backbone, taps, calibration))[:16]
+
+
+def _key(backbone: Backbone, taps: tuple[str, ...], calibration: str) -> dict[str, Any]:
     """What the bytes of a converted network depend on."""
-    versions = {name: metadata.version(name) for name in ("openvino", "torch", "timm")}
+    packages = ("openvino", "torch", "timm", *(("onnxruntime",) if calibration else ()))
     return {
         "format": FORMAT,
         "weights_hash": backbone.weights_hash,
         "preprocessing": backbone.preprocessing,
         "taps": taps,
-        **versions,
-    }
-
-
-def _described(folder: Path, backbone: Backbone, taps: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "name": backbone.name,
-        "key": _key(backbone, taps),
-        "sha256": {part: hash_bytes((folder / part).read_bytes()) for part in PARTS},
+        "calibration": calibration,
+        **{name: metadata.version(name) for name in packages},
     }
 
 
@@ -119,20 +166,25 @@ def _converted(backbone: Backbone, taps: tuple[str, ...]) -> Any:
     """The network as OpenVINO's, uint8 (B, H, W, 3) in."""
     import openvino
     import torch
-    from openvino import Layout, Type
-    from openvino.preprocess import PrePostProcessor
 
-    pre = backbone.preprocessing
-    shape = [1, 3, pre["height"], pre["width"]]
+    height, width = backbone.preprocessing["height"], backbone.preprocessing["width"]
     with warnings.catch_warnings():
         # OpenVINO traces with torch.jit, which torch deprecates; torch.export is not yet its default.
         warnings.simplefilter("ignore")
         model = openvino.convert_model(
-            backbone.build(taps), example_input=torch.zeros([2, *shape[1:]]), input=[[-1, *shape[1:]]]
+            backbone.build(taps), example_input=torch.zeros([2, 3, height, width]), input=[[-1, 3, height, width]]
         )
+    return with_normalisation(model, backbone)
+
+
+def with_normalisation(model: Any, backbone: Backbone) -> Any:
+    """A network of normalised (B, 3, H, W) as one of uint8 (B, H, W, 3), with the weights' own mean and std."""
+    from openvino import Layout, Type
+    from openvino.preprocess import PrePostProcessor
+
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
     steps.input().model().set_layout(Layout("NCHW"))
-    scale = [255 * value for value in pre["std"]]
-    steps.input().preprocess().convert_element_type(Type.f32).mean([255 * value for value in pre["mean"]]).scale(scale)
+    mean, scale = ([255 * value for value in backbone.preprocessing[part]] for part in ("mean", "std"))
+    steps.input().preprocess().convert_element_type(Type.f32).mean(mean).scale(scale)
     return steps.build()
