@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from baseline import SETS, error_of_mean
 
-RUNTIMES = ("torch_bf16", "openvino_f32", "openvino_bf16")
+RUNTIMES = ("torch_bf16", "openvino_f32", "openvino_bf16", "openvino_int8")
 SAME_ANSWERS, LOSS_CHANGE = 0.995, 0.1
 
 
