@@ -58,7 +58,7 @@ class LogisticStreamed:
         (moments,) = fold_moments(rows, indicators(0 * fold_N, 1), 0 * fold_N)
         self.gram = Gram(moments.gram_DD, len(rows))
         self.unit = moments.energy / len(rows)
-        self.num_scores = self.target_NC.shape[1]
+        self.num_scores = int(self.target_NC.shape[1])
 
     def path(self, left_out: Sequence[int], penalties: Sequence[float]) -> Iterator[LinearFit]:
         """Fits on a sample of the rows outside, a few penalties at once."""
@@ -80,7 +80,7 @@ class LogisticStreamed:
             Model(~np.isin(self.fold_N, folds), penalty * self.unit)
             for folds, penalty in zip(left_out, penalties, strict=True)
         ]
-        fits, at_once = [], self._at_once()
+        fits, at_once = list[LinearFit](), self._at_once()
         for start in range(0, len(models), at_once):
             fits += map(self._fit, objective.minimise(models[start : start + at_once], TOLERANCE, MAX_PASSES))
         return fits
@@ -105,7 +105,7 @@ class _Loaded:
         return len(self.z_ND)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        return self.z_ND[rows]
+        return np.asarray(self.z_ND[rows])
 
 
 class Gram:
