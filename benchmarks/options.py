@@ -2,7 +2,8 @@
 
 An option is a few `key=value`. Its gain on a set is the share of the default's error (one minus the score, or the
 log-loss) that it removes, averaged over draws of the folds; the pooled gain is the mean over the sets, with the error
-that follows from theirs. To be quick, the default here looks at the centre view alone. An option becomes the default if it gains more than two standard errors for its cost.
+that follows from theirs. An option becomes the default if it gains more than two standard errors for its cost. To be
+quick, the default here looks at the centre view alone.
 
     python benchmarks/options.py --data ROOT --cards DIR
 """
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from baseline import SETS, error_of_mean, our_answers
 
+NO_ROOT = "without the square root"
 OPTIONS = {
     "default": [],
     "views center, flip": ["views=[center, flip]"],
@@ -30,7 +32,7 @@ OPTIONS = {
     "sizes 224, 288": ["size=[224, 288]"],
     "normalise l2": ["normalise=l2"],
     "normalise l1 (power, L2)": ["normalise=l1"],
-    "no square root": ["root=false"],
+    NO_ROOT: [],
     "heads ridge, logistic, lda": ["heads=[ridge, logistic, lda]"],
     "head lda": ["heads=[lda]"],
     "head ridge": ["heads=[ridge]"],
@@ -59,13 +61,13 @@ def main() -> None:
 
 def line(arguments: argparse.Namespace, option: str, base: dict[str, Any]) -> str:
     """An option on all sets."""
-    if not OPTIONS[option]:
+    if option == "default":
         scores = "".join(f"{term_N.mean():17.4f}" for term_N, *_ in base.values())
         columns, seconds = (max(found[i] for found in base.values()) for i in (2, 3))
         return f"{option:28s} {columns:7d} {seconds:6.1f}  {'':17s}{scores}"
     gains, errors, cells, columns, seconds = [], [], [], 0, 0.0
     for name, (base_N, group_N, *_) in base.items():
-        term_N, _, columns, fit_s = terms(arguments, name, OPTIONS[option])
+        term_N, _, columns, fit_s = terms(arguments, name, OPTIONS[option], root=option != NO_ROOT)
         seconds = max(seconds, fit_s)
         better_N = (term_N - base_N) * (-1 if SETS[name] == "log_loss" else 1)
         error = base_N.mean() if SETS[name] == "log_loss" else 1 - base_N.mean()
@@ -77,8 +79,13 @@ def line(arguments: argparse.Namespace, option: str, base: dict[str, Any]) -> st
     return f"{option:28s} {columns:7d} {seconds:6.1f}  {text:17s}" + "".join(f"{cell:>17s}" for cell in cells)
 
 
-def terms(arguments: argparse.Namespace, name: str, changes: list[str]) -> tuple[np.ndarray, np.ndarray, int, float]:
-    """Each row's term of the metric, averaged over draws of the folds; groups; columns; seconds of one draw's heads."""
+def terms(
+    arguments: argparse.Namespace, name: str, changes: list[str], *, root: bool = True
+) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """Each row's term of the metric, averaged over draws of the folds; groups; columns; seconds of one draw's heads.
+
+    The heads root features that are never negative. Shifted below zero none is rooted, and a shift is nothing to them.
+    """
     from medalist.metrics import metrics
     from medalist.pipeline import way
     from medalist.recipe import load_recipe
@@ -87,6 +94,7 @@ def terms(arguments: argparse.Namespace, name: str, changes: list[str]) -> tuple
     recipe = load_recipe(None, changes, metric=SETS[name], backbones=arguments.backbone, cards=str(arguments.cards))
     features = way.embed(recipe, way.read(recipe, arguments.data / name), cache=arguments.cache)
     y, metric, x_ND = features.train.labels, metrics.bind(recipe.metric), features.x_ND[:]
+    x_ND = x_ND if root else x_ND - x_ND.max(axis=0)
     start, found = time.perf_counter(), []
     for seed in arguments.seeds:
         drawn = recipe.model_copy(update={"folds": recipe.folds.model_copy(update={"seed": seed}), "seed": seed})

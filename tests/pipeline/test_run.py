@@ -142,9 +142,8 @@ def test_duplicates_share_a_fold(competition: Path, cache: Path) -> None:
 
 
 def test_all_faults_are_told_before_the_first_image(competition: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(
-        None, ["heads=[rigde]", "ensemble=blnd", "runtime=fast", "taps=[poled]"], metric="acuracy", backbones=("embeded",)
-    )
+    slips = ["heads=[rigde]", "ensemble=blnd", "runtime=fast", "taps=[poled]"]
+    recipe = load_recipe(None, slips, metric="acuracy", backbones=("embeded",))
     with pytest.raises(RecipeError) as error:
         run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
     for near_name in ("ridge", "blend", "accuracy", "embedded", "runtime", "pooled"):
