@@ -3,7 +3,8 @@
 A fresh process first runs the same recipe on 64 drawn images, so that imports and first uses are paid; then the cold
 run is timed from the call to its return. Useful are `fit`, and of `embed` what decoders and networks had to do by the
 last event of that stage (`decode_s` on all cores, `forward_s` on all lanes; they overlap, so their sum may exceed the
-stage). All the rest is overhead, also what lies outside any stage (checks, fingerprint of the data, the run folder).
+stage). All the rest is overhead: `before the first image` (choosing and opening networks, the choice once a machine and
+backbone), what the stream waits for, and what lies outside any stage (checks, fingerprint of the data, the run folder).
 With --profile the same run follows again, its features known, under cProfile: where the rest goes.
 
     python benchmarks/overhead.py --data cats-dogs --metric log_loss --backbone NAME --cards DIR
@@ -79,22 +80,26 @@ def timed(arguments: argparse.Namespace, root: Path, out: Path, cache: Path) -> 
     start = time.perf_counter()
     summary = run(recipe, root, out, cache=cache)
     wall = time.perf_counter() - start
-    return {**summary.seconds, "needed": needed(out / "events.jsonl")}, wall, summary.images
+    return {**summary.seconds, **embed_parts(out / "events.jsonl")}, wall, summary.images
 
 
-def needed(events: Path) -> float:
-    """Seconds that decoders and networks had to work in `embed`; 0 where nothing was left to do."""
+def embed_parts(events: Path) -> dict[str, float]:
+    """Of `embed`: `stream`, from the first image to the last, and `needed`, what decoders and networks had to do."""
     lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-    notes = [line["note"] for line in lines if line["stage"] == "embed" and "decode_s" in line["note"]]
-    return float(notes[-1]["decode_s"] + notes[-1]["forward_s"]) if notes else 0.0
+    last = [line for line in lines if line["stage"] == "embed" and "decode_s" in line["note"]]
+    if not last:
+        return {"stream": 0.0, "needed": 0.0}
+    note = last[-1]["note"]
+    return {"stream": last[-1]["seconds"], "needed": note["decode_s"] + note["forward_s"]}
 
 
 def report(seconds: dict[str, float], wall: float, title: str) -> None:
     """The share of overhead, and of each stage's part of it."""
-    stages = {name: spent for name, spent in seconds.items() if name not in ("total", "needed")}
+    stages = {name: spent for name, spent in seconds.items() if name not in ("total", "stream", "needed")}
     stages["outside"] = wall - sum(stages.values())
-    useful = stages.pop("fit") + min(stages["embed"], seconds["needed"])
-    stages["embed"] = max(stages["embed"] - seconds["needed"], 0.0)
+    useful = stages.pop("fit") + min(seconds["stream"], seconds["needed"])
+    stages["before the first image"] = stages.pop("embed") - seconds["stream"]
+    stages["stream"] = max(seconds["stream"] - seconds["needed"], 0.0)
     rest = wall - useful
     print(f"{title}: {wall:.1f} s, overhead {rest:.2f} s = {rest / wall:.1%}")
     print("  " + ", ".join(f"{name} {spent:.2f} s ({spent / wall:.1%})" for name, spent in stages.items()), flush=True)
