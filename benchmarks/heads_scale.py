@@ -32,7 +32,7 @@ from scipy.sparse import csr_array, load_npz, save_npz
 SIZES = {"binary": (25_000, 4_096, 2), "classes": (100_000, 4_096, 1_000), "tags": (35_000, 4_096, 6_941)}
 HEADS = {"binary": ("ridge", "lda", "logistic"), "classes": ("ridge", "lda", "logistic"), "tags": ("ridge",)}
 LATENT, NOISE, TAGS_A_ROW, NUM_FOLDS = 512, 0.7, 6, 5
-SIGNAL = {"binary": 0.06, "classes": 0.25, "tags": 0.25}
+SIGNAL = {"binary": 0.5, "classes": 1.5, "tags": 1.0}
 
 
 def main() -> None:
@@ -89,13 +89,17 @@ def measured(
 
 
 def make(size: str, scale: float, folder: Path) -> None:
-    """Rows around class centres (the sum of their tags'), mixed from directions of falling variance, float16."""
+    """Rows around class centres (the sum of their tags'), mixed from directions of falling variance, float16.
+
+    As in a network's features, the directions that vary most also tell most.
+    """
     num_rows, num_features, num_classes = (max(2, int(scale * number)) for number in SIZES[size])
     rng = np.random.default_rng(0)
     latent = min(LATENT, num_features)
     mix_LD = rng.normal(size=(latent, num_features)).astype(np.float32)
-    mix_LD *= (1 + np.arange(latent, dtype=np.float32)[:, None]) ** -0.5
-    centre_CL = SIGNAL[size] * rng.normal(size=(num_classes, latent)).astype(np.float32)
+    falling_L = (1 + np.arange(latent, dtype=np.float32)) ** -0.5
+    mix_LD *= falling_L[:, None]
+    centre_CL = SIGNAL[size] * rng.normal(size=(num_classes, latent)).astype(np.float32) * falling_L
     truth_NC = _labels(size, num_rows, num_classes, rng)
     x_ND = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float16, (num_rows, num_features))
     for start in range(0, num_rows, 4096):
