@@ -80,8 +80,9 @@ def advice(share: float) -> str:
     """What a user should do, by how far the inputs would move (see `swap_share`).
 
     Weights want the moments that they were trained with. The first layer could absorb others only by being trained
-    again, which frozen features never are; so only the size of the harm is open. `benchmarks/moments.py` found harm on
-    each of three sets at shares from 0.87, and none that could be told from chance at 0.19, 0.30 and 0.46.
+    again, which frozen features never are; so only the size of the harm is open. Measured: harm with a
+    MobileNet on each of three sets at shares from 0.87; none that could be told from chance at 0.19, 0.30 and 0.46, one
+    try each (`benchmarks/moments.py`, and whole runs with changed cards).
     """
     if share < NEAR:
         return f"near your images'; keep it all the same (swapped, inputs would move by {share:.0%} of their size)"
