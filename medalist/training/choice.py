@@ -20,6 +20,8 @@ from medalist.training.heads.contract import LinearFit, log_loss
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+PATIENCE = 2  # penalties weaker than the best one that are still tried
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -39,9 +41,17 @@ class Grid:
         """Number of choices."""
         return len(self.penalties) * len(self.temperatures)
 
-    def losses(self, fits: Iterable[LinearFit], x_NR: np.ndarray, y: Any) -> np.ndarray:
-        """Summed log-loss (P, T) of a path of fits on held-out rows."""
-        return np.array([self.loss(fit, x_NR, y) for fit in fits])
+    def walk(self, fits: Iterable[LinearFit], judges: Sequence[Callable[[LinearFit], Any]]) -> np.ndarray:
+        """Losses (J, P, T) of a path of fits by each judge, until all judges have passed their least loss.
+
+        PATIENCE weaker penalties are still tried; those after them, which cost a solver most, have an infinite loss.
+        """
+        loss_JPT = np.full((len(judges), len(self.penalties), len(self.temperatures)), np.inf)
+        for p, fit in enumerate(fits):
+            loss_JPT[:, p] = [judge(fit) for judge in judges]
+            if (loss_JPT.min(axis=2).argmin(axis=1) + PATIENCE <= p).all():
+                break
+        return loss_JPT
 
     def loss(self, fit: LinearFit, x_NR: np.ndarray, y: Any) -> list[float]:
         """Summed log-loss (T,) of a fit on held-out rows."""

@@ -11,6 +11,7 @@ Axes: N training images, M test images, D features, C classes, K folds, P penalt
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class CrossValidated:
         test_KMC: float32 (K, M, C), a slice a fold's model.
         fit_NC: float32 (N, C), the refit on its own training rows.
         meta: JSON facts: for linear heads the penalties and temperatures chosen (a fold each, then the
-            refit's) and the out-of-fold log-loss along the penalties; for `mlp` its curves.
+            refit's) and the log-loss of each penalty that was tried, on folds unseen; for `mlp` its curves.
     """
 
     oof_NC: np.ndarray
@@ -135,39 +136,43 @@ def _linear(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
     problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes)
     grid = Grid.of(task.head, problem)
     # 1. Each fold's choice, on pair models that never saw it. 2. Its model. 3. The refit, chosen on all folds.
-    chosen_K = [grid.best(loss_PT) for loss_PT in _losses_elsewhere(task, problem, grid, x_NR)]
+    loss_KPT = _losses_elsewhere(task, problem, grid, x_NR)
+    chosen = [grid.best(loss_PT) for loss_PT in [*loss_KPT, loss_KPT.mean(axis=0)]]
 
-    def fit_fold(k: int) -> tuple[LinearFit, np.ndarray]:
-        fits = list(problem.path(task.outside(k), grid.penalties))
-        return fits[chosen_K[k][0]], grid.losses(fits, x_NR[task.fold_N == k], task.y[task.fold_N == k])
-
-    fits, losses = zip(*in_parallel(fit_fold, range(task.num_folds), task), strict=True)
-    loss_PT = np.sum(losses, axis=0) / len(x_NR)
-    chosen = [*chosen_K, grid.best(loss_PT)]
-    *_, refit = problem.path(task.outside(), grid.penalties[: chosen[-1][0] + 1])
+    def fit(place: int) -> LinearFit:
+        rows = task.outside(place) if place < task.num_folds else task.outside()
+        *_, last = problem.path(rows, grid.penalties[: chosen[place][0] + 1])
+        return last
 
     def state(fit: LinearFit, temperature: float) -> State:
         raw = LinearFit(basis_DR @ fit.weight_DC, fit.bias_C, fit.offset_C)
         return {**linear_state(raw, temperature, task.y), **scaling.state()}
 
-    states = [state(fit, grid.temperatures[t]) for fit, (_, t) in zip([*fits, refit], chosen, strict=True)]
-    return states, grid.facts(chosen, loss_PT)
+    fits = in_parallel(fit, range(len(chosen)), task)
+    states = [state(fit, grid.temperatures[t]) for fit, (_, t) in zip(fits, chosen, strict=True)]
+    return states, grid.facts(chosen, loss_KPT.mean(axis=0))
 
 
 def _losses_elsewhere(task: Task, problem: Problem, grid: Grid, x_NR: np.ndarray) -> np.ndarray:
-    """Losses (K, P, T) for the choice of fold k: on other folds j, of models that saw neither j nor k."""
-    held = [task.fold_N == k for k in range(task.num_folds)]
+    """Mean losses (K, P, T) for the choice of fold k: on other folds j, of models that saw neither j nor k.
 
-    def both(pair: tuple[int, int]) -> list[np.ndarray]:
-        fits = list(problem.path(task.outside(*pair), grid.penalties))
-        return [grid.losses(fits, x_NR[held[k]], task.y[held[k]]) for k in pair]
+    A penalty that was not tried has an infinite loss.
+    """
+    held = [np.flatnonzero(task.fold_N == k) for k in range(task.num_folds)]
 
+    def both(pair: tuple[int, int]) -> np.ndarray:
+        fits = problem.path(task.outside(*pair), grid.penalties)
+        return grid.walk(fits, [partial(grid.loss, x_NR=x_NR[held[k]], y=task.y[held[k]]) for k in pair])
+
+    if grid.size == 1:
+        return np.full((task.num_folds, 1, 1), np.inf)
+    pairs = _pairs(task.num_folds, len(x_NR))
     loss_KPT = np.zeros((task.num_folds, len(grid.penalties), len(grid.temperatures)))
-    pairs = _pairs(task.num_folds, len(x_NR)) if grid.size > 1 else []
+    rows_K = np.zeros(task.num_folds)
     for (j, k), (loss_j, loss_k) in zip(pairs, in_parallel(both, pairs, task), strict=True):
-        loss_KPT[k] += loss_j
-        loss_KPT[j] += loss_k
-    return loss_KPT
+        loss_KPT[[k, j]] += loss_j, loss_k
+        rows_K[[k, j]] += len(held[j]), len(held[k])
+    return loss_KPT / rows_K[:, None, None]
 
 
 def _pairs(num_folds: int, num_rows: int) -> list[tuple[int, int]]:

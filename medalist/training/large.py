@@ -8,6 +8,7 @@ Axes: N training images, H held-out images of the sample, D features, C classes,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from medalist.training.rows import BLOCK, Rows, Source, measure
 
 SAMPLE = (1000, 5000)  # held-out rows of a fold, at least and at most, on which a penalty is chosen
 SAMPLE_CELLS = 5_000_000  # rows x classes of it
-PATIENCE = 2  # penalties weaker than the best one that are still tried
 
 
 def states(task: Task, source: Source) -> tuple[list[State], dict[str, Any]]:
@@ -35,7 +35,7 @@ def states(task: Task, source: Source) -> tuple[list[State], dict[str, Any]]:
     temperatures = [grid.temperatures[t] for _, t in chosen]
     scaling = rows.scaling.state()
     made = [{**linear_state(fit, t, task.y), **scaling} for fit, t in zip(fits, temperatures, strict=True)]
-    return made, grid.facts(chosen, loss_KPT.mean(axis=0) if grid.size > 1 else np.full_like(loss_KPT[0], np.inf))
+    return made, grid.facts(chosen, loss_KPT.mean(axis=0))
 
 
 def _losses_elsewhere(task: Task, problem: Streamed, grid: Grid, rows: Rows) -> np.ndarray:
@@ -43,9 +43,9 @@ def _losses_elsewhere(task: Task, problem: Streamed, grid: Grid, rows: Rows) -> 
 
     A penalty that was not tried has an infinite loss.
     """
-    loss_KPT = np.zeros((task.num_folds, len(grid.penalties), len(grid.temperatures)))
     if grid.size == 1:
-        return loss_KPT
+        return np.full((task.num_folds, 1, 1), np.inf)
+    loss_KPT = np.zeros((task.num_folds, len(grid.penalties), len(grid.temperatures)))
     pairs = [(k, (k + 1) % task.num_folds) for k in range(0, task.num_folds, 2)]
 
     def both(pair: tuple[int, int]) -> np.ndarray:
@@ -66,12 +66,8 @@ def _pair_losses(task: Task, problem: Streamed, grid: Grid, rows: Rows, pair: Se
     wanted = int(np.clip(SAMPLE_CELLS // task.num_classes, least, most))
     held = [_sample(np.flatnonzero(task.fold_N == k), wanted) for k in pair]
     x_HD = [rows.read(sample) for sample in held]
-    loss_2PT = np.full((2, len(grid.penalties), len(grid.temperatures)), np.inf)
-    for p, fit in enumerate(problem.path(pair, grid.penalties)):
-        loss_2PT[:, p] = [_mean_loss(grid, fit, x, task.y[sample]) for x, sample in zip(x_HD, held, strict=True)]
-        if (loss_2PT.min(axis=2).argmin(axis=1) + PATIENCE <= p).all():
-            break
-    return loss_2PT
+    judges = [partial(_mean_loss, grid, x_HD=x, y=task.y[sample]) for x, sample in zip(x_HD, held, strict=True)]
+    return grid.walk(problem.path(pair, grid.penalties), judges)
 
 
 def _mean_loss(grid: Grid, fit: LinearFit, x_HD: np.ndarray, y: Any) -> np.ndarray:

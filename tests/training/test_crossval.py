@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 import pytest
 
 from medalist.errors import DataError, RecipeError
+from medalist.training.choice import Grid
 from medalist.training.crossval import crossval
 from medalist.training.heads import heads, predict
+from medalist.training.heads.contract import LinearFit
 
 FOLD_N = np.arange(100) // 2 % 5
 LINEAR = [name for name in heads if "problem" in heads.bind(name).facts]
@@ -44,9 +49,27 @@ def test_meta_tells_the_choices_and_the_refit_predicts_new_rows(name: str) -> No
     x, y = rows()
     fitted, result = crossval(heads.bind(name), x, y, FOLD_N, x[:3], num_classes=2)
     assert len(result.meta["penalties"]) == len(result.meta["temperatures"]) == 6
-    assert len(result.meta["curve"]) >= 10
+    penalty, loss = zip(*result.meta["curve"], strict=True)
+    assert result.meta["penalties"][-1] == penalty[int(np.argmin(loss))]
+    assert list(penalty) == sorted(penalty, reverse=True)
     assert predict(fitted.name, fitted.refit, x).tobytes() == result.fit_NC.tobytes()
     assert predict(fitted.name, fitted.states[2], x[:3]).tobytes() == result.test_KMC[2].tobytes()
+
+
+def test_a_path_ends_two_penalties_past_its_least_loss() -> None:
+    grid, asked = Grid((5.0, 4.0, 3.0, 2.0, 1.0, 0.5), (1.0,)), list[float]()
+
+    def fits() -> Iterator[LinearFit]:
+        for penalty in grid.penalties:
+            asked.append(penalty)
+            yield LinearFit(np.full((1, 1), penalty), np.zeros(1), np.zeros(1))
+
+    def judge(best: float, fit: LinearFit) -> list[float]:
+        return [abs(float(fit.weight_DC[0, 0]) - best)]
+
+    loss_2PT = grid.walk(fits(), [partial(judge, 4.0), partial(judge, 3.0)])
+    assert asked == [5.0, 4.0, 3.0, 2.0, 1.0]
+    assert loss_2PT[:, :, 0].tolist() == [[1, 0, 1, 2, 3, np.inf], [2, 1, 0, 1, 2, np.inf]]
 
 
 def test_a_penalty_of_the_recipe_is_kept() -> None:
