@@ -35,7 +35,7 @@ from medalist.store import hash_json, write_atomic
 FORMAT = 1
 MEDIAN_ERROR, MAX_ERROR = 0.05, 0.10  # of an image's standardised features, relative to their length
 SAMPLE = 64
-WORTH_MEASURING = 2000  # forward passes; fewer are done before a measurement has paid for itself
+WORTH_MEASURING = 5000  # forward passes; fewer are done before a measurement has paid for itself
 ROUNDS = 2
 
 Opener = Callable[[str], Runtime]

@@ -74,7 +74,7 @@ def test_a_choice_is_made_once_and_only_for_a_long_job(
     paths = [f"{i:02}.png" for i in range(20)]
     few = choose_runtime(backbones[0], "auto", images, paths, num_views=1, cache=tmp_path)
     assert (few, opened) == (("torch_f32", None), [])
-    many = paths * 50
+    many = paths * 130
     name, found = choose_runtime(backbones[0], "auto", images, many, num_views=2, cache=tmp_path)
     assert name == "torch_bf16"
     assert found is not None
