@@ -50,7 +50,7 @@ def test_meta_tells_the_choices_and_the_refit_predicts_new_rows(name: str) -> No
     fitted, result = crossval(heads.bind(name), x, y, FOLD_N, x[:3], num_classes=2)
     assert len(result.meta["penalties"]) == len(result.meta["temperatures"]) == 6
     penalty, loss = zip(*result.meta["curve"], strict=True)
-    assert result.meta["penalties"][-1] == penalty[int(np.argmin(loss))]
+    assert dict(result.meta["curve"])[result.meta["penalties"][-1]] == min(loss)
     assert list(penalty) == sorted(penalty, reverse=True)
     assert predict(fitted.name, fitted.refit, x).tobytes() == result.fit_NC.tobytes()
     assert predict(fitted.name, fitted.states[2], x[:3]).tobytes() == result.test_KMC[2].tobytes()
