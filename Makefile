@@ -38,10 +38,8 @@ format: $(VENV)/.test  ## format and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.test  ## benchmarks, each prints a ratio; DATA= (image sets) and CARDS= add those on real images
-	$(BIN)/python benchmarks/read.py
-	$(if $(DATA),$(BIN)/python benchmarks/heads.py --data $(DATA)/flowers102 --cards $(CARDS))
-	$(if $(DATA),$(BIN)/python benchmarks/baseline.py --data $(DATA) --cards $(CARDS))
+bench: $(VENV)/.test  ## small benchmarks, one table of ratios; DATA= (image sets) and CARDS= add those on real images
+	$(BIN)/python benchmarks/table.py $(if $(DATA),--data $(DATA) --cards $(CARDS))
 
 constraints:  ## resolve constraints.txt anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --upgrade --all-extras --python-version 3.11 --fork-strategy fewest \

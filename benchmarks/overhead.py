@@ -23,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from table import ratio
+
 ELSEWHERE = ("training/", "features/", "backbones/", "engines/", "progress.py")
 SHOWN = 25
 
@@ -101,6 +103,7 @@ def report(seconds: dict[str, float], wall: float, title: str) -> None:
     stages["before the first image"] = stages.pop("embed") - seconds["stream"]
     stages["stream"] = max(seconds["stream"] - seconds["needed"], 0.0)
     rest = wall - useful
+    ratio(f"{title}: time beside decode, network, solver", rest / wall, "the run's (at most 0.10)")
     print(f"{title}: {wall:.1f} s, overhead {rest:.2f} s = {rest / wall:.1%}")
     print("  " + ", ".join(f"{name} {spent:.2f} s ({spent / wall:.1%})" for name, spent in stages.items()), flush=True)
 

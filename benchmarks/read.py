@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from table import ratio
+
 TEMPLATE = "train/category_{category_id + 1}/{image_id}.jpg"
 CLASSES = 1010
 
@@ -43,6 +45,7 @@ def main() -> None:
         )
     ratios = [results["medalist"][key] / results["loop"][key] for key in ("seconds", "cpu")]
     print(f"medalist / loop: {ratios[0]:.2f} of the time, {ratios[1]:.2f} of the CPU time")
+    ratio(f"reading {arguments.images:,} annotations, times as fast", 1 / ratios[0], "a loop over json.load")
 
 
 def generate(root: Path, num_images: int, *, names: bool) -> None:

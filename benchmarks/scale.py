@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from table import ratio
 
 NUM_CLASSES, SIDE = 10, 64
 STAGES = ("read", "embed", "split", "fit", "ensemble", "decide", "submit")
@@ -58,6 +59,9 @@ def main() -> None:
         total = sum(point.seconds.values())
         cells = "".join(f"{point.seconds[stage]:10.2f}" for stage in STAGES)
         print(f"{point.images:8d}{cells}{total:10.1f}{point.peak_gib:7.2f}{point.images / total:10.0f}")
+    ratio(
+        f"growth from {points[0].images:,} to {points[-1].images:,} images, exponent", exponent(points, None), "images"
+    )
     print("exponent" + "".join(f"{exponent(points, stage):10.2f}" for stage in STAGES))
     check_model(points)
     forecast(points, arguments)
@@ -105,11 +109,12 @@ def draw_chunk(chunk: tuple[Path, int, int, int]) -> None:
         image.save(folder / f"{i}.jpg", quality=85)
 
 
-def exponent(points: list[Point], stage: str) -> float:
-    """Slope of log seconds over log images, by least squares."""
+def exponent(points: list[Point], stage: str | None) -> float:
+    """Slope of log seconds over log images, by least squares; None: of all stages together."""
     if len(points) < 2:
         return float("nan")
-    seconds = np.log([max(point.seconds[stage], 1e-3) for point in points])
+    spent = [sum(point.seconds.values()) if stage is None else point.seconds[stage] for point in points]
+    seconds = np.log(np.maximum(spent, 1e-3))
     return float(np.polyfit(np.log([point.images for point in points]), seconds, 1)[0])
 
 

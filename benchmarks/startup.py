@@ -15,6 +15,7 @@ import sys
 import time
 
 import numpy as np
+from table import ratio
 
 COMMANDS = {
     "import typer": [sys.executable, "-c", "import typer"],
@@ -36,6 +37,7 @@ def main() -> None:
         print(f"{name:16s} {1000 * wall:6.0f} ms wall  {1000 * cpu:6.0f} ms user + sys")
     ratio_P2 = found_PC2[:, 1] / found_PC2[:, 0]
     (wall, cpu), (low, high) = np.median(ratio_P2, axis=0), np.quantile(ratio_P2[:, 0], (0.25, 0.75))
+    ratio("medalist --help, share of the time of", wall, "python -c 'import typer' (at most 1.5)")
     print(
         f"medalist --help / import typer: {wall:.2f} of the time (quartiles {low:.2f} to {high:.2f}), {cpu:.2f} of CPU"
     )
