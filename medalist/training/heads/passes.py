@@ -109,7 +109,7 @@ class _Loaded:
 
 
 class Gram:
-    """X^T X of all rows, and Cholesky factors of it with something on its diagonal, rounded to a power of two."""
+    """X^T X of all rows, and Cholesky factors of it with something on its diagonal, rounded to a power of four."""
 
     def __init__(self, gram_DD: np.ndarray, num_rows: int) -> None:
         self.gram_DD, self.num_rows = gram_DD, num_rows
@@ -118,7 +118,7 @@ class Gram:
 
     def solve(self, ridge_C: np.ndarray, right_DC: np.ndarray) -> np.ndarray:
         """(gram + ridge_c I)^-1 of each column c."""
-        power_C = np.round(np.log2(np.maximum(ridge_C, self.floor))).astype(int)
+        power_C = np.round(0.5 * np.log2(np.maximum(ridge_C, self.floor))).astype(int)
         out_DC = np.empty_like(right_DC)
         missing = [power for power in np.unique(power_C) if power not in self._factors]
         self._factors |= zip(missing, in_order(self._factor, missing), strict=True)
@@ -130,7 +130,7 @@ class Gram:
 
     def _factor(self, power: int) -> Any:
         shifted_DD = self.gram_DD.copy()
-        shifted_DD[np.diag_indices_from(shifted_DD)] += np.float32(2.0**power)
+        shifted_DD[np.diag_indices_from(shifted_DD)] += np.float32(4.0**power)
         return cho_factor(shifted_DD.T, overwrite_a=True, check_finite=False)
 
 
