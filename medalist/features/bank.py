@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from medalist.errors import MissingExtraError, StoreError
-from medalist.features.rows import Block, Rows
+from medalist.features.rows import Block, Rows, compact
 from medalist.store import (
     SET_ASIDE,
     Shard,
@@ -29,8 +29,6 @@ from medalist.store import (
     write_shard,
 )
 
-# Half a float16's spacing is 4.9e-4 of a value: more than this means that a row lies in the subnormals or overflows.
-MAX_LOSS = 1e-3
 GARBAGE_AGE_S = 3600.0
 
 
@@ -284,19 +282,3 @@ class FeatureBank:
             f"  {key['name']}  {key['preprocessing']['height']} px  {key['view']}  {key['tap']}"
             f"  {key['runtime']['runtime']}"
         )
-
-
-def compact(x_ND: np.ndarray) -> np.ndarray:
-    """Rows as float16; where a row would overflow or lose more than MAX_LOSS of its largest value, all as float32.
-
-    Rows that fit are rounded to float16 in either case: a row's value must not depend on its shard-mates.
-    """
-    with np.errstate(over="ignore"):
-        half_ND = x_ND.astype(np.float16)
-    rounded_ND = half_ND.astype(np.float32)
-    scale_N = np.abs(x_ND).max(axis=1, initial=0.0)
-    with np.errstate(invalid="ignore"):
-        lost_N = np.abs(rounded_ND - x_ND).max(axis=1, initial=0.0) > MAX_LOSS * scale_N
-    if not lost_N.any():
-        return half_ND
-    return np.where(lost_N[:, None], x_ND, rounded_ND).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Features that lie in shards on disk as one (N, D) array, read when rows are asked for.
+"""Features that lie in shards on disk as one (N, D) array, read when rows are asked for; how a shard holds them.
 
 Axes: N images, n of them asked for, D features of all blocks side by side, S features of one block.
 """
@@ -15,6 +15,8 @@ import numpy as np
 NORMS = ("none", "l1", "l2")
 READ_ROWS = 8192  # of one access to the shards, so that reading needs little beside what it returns
 SMALLEST = 1e-12
+# Half a float16's spacing is 4.9e-4 of a value: more than this means that a row lies in the subnormals or overflows.
+MAX_LOSS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,19 @@ def normalised(x_nS: np.ndarray, norm: str) -> np.ndarray:
     length_n = np.linalg.norm(x_nS, ord=1 if norm == "l1" else 2, axis=1)
     scaled_nS: np.ndarray = x_nS / np.maximum(length_n, SMALLEST)[:, None]
     return scaled_nS
+
+
+def compact(x_ND: np.ndarray) -> np.ndarray:
+    """Rows as float16; where a row would overflow or lose more than MAX_LOSS of its largest value, all as float32.
+
+    Rows that fit are rounded to float16 in either case: a row's value must not depend on its shard-mates.
+    """
+    with np.errstate(over="ignore"):
+        half_ND = x_ND.astype(np.float16)
+    rounded_ND = half_ND.astype(np.float32)
+    scale_N = np.abs(x_ND).max(axis=1, initial=0.0)
+    with np.errstate(invalid="ignore"):
+        lost_N = np.abs(rounded_ND - x_ND).max(axis=1, initial=0.0) > MAX_LOSS * scale_N
+    if not lost_N.any():
+        return half_ND
+    return np.where(lost_N[:, None], x_ND, rounded_ND).astype(np.float32)

@@ -11,7 +11,8 @@ from medalist import ledger
 from medalist.data.table import TEST, TRAIN, VALID
 from medalist.features.bank import FeatureBank
 from medalist.pipeline import cache_folder
-from medalist.pipeline.way import extract, read
+from medalist.pipeline.extraction import extract
+from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
 

@@ -21,8 +21,9 @@ from medalist.features.bank import FeatureBank
 from medalist.fitted import Fitted
 from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import answer_all
+from medalist.pipeline.extraction import extract
 from medalist.pipeline.kept import asking, load_table
-from medalist.pipeline.way import extract, slug
+from medalist.pipeline.way import slug
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe, load_recipe
 from medalist.submissions.writers import write

@@ -7,7 +7,7 @@ Nothing here chooses by experiment; every choice that looks at labels is cross-f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,33 +23,17 @@ from medalist.decisions.rules import prior
 from medalist.ensembles import combine, ensembles
 from medalist.errors import DataError
 from medalist.evidence import Estimate, estimate
-from medalist.features.bank import FeatureBank, Space
+from medalist.features.bank import FeatureBank
 from medalist.features.rows import Rows
 from medalist.metrics import metrics
 from medalist.pipeline.chain import State, answer_all, answers_of, crossfit_chain
+from medalist.pipeline.extraction import Extracted, extract
 from medalist.pipeline.kept import asking, label_lists
 from medalist.predictions import Predictions
-from medalist.progress import Sink, fan_out, ignore
+from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import failpoint, hash_json
 from medalist.submissions.writers import write
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """What is known after images went through backbones.
-
-    Args:
-        facts: of each file.
-        spaces: what each block of columns is: by backbone, view, tap.
-        runtimes: what each backbone ran by.
-        notes: sentences for people: runtimes measured, what set the pace.
-    """
-
-    facts: tuple[Facts, ...]
-    spaces: tuple[Space, ...]
-    runtimes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,47 +121,6 @@ def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore
             Rejected(str(table.paths[i]), facts[i].reason) for i in np.flatnonzero(~readable) if table.paths[i]
         ),
     )
-
-
-def extract(
-    recipe: Recipe,
-    root: Path,
-    paths: Iterable[str],
-    *,
-    cache: Path,
-    runtimes: Sequence[str] | None = None,
-    sink: Sink = ignore,
-) -> Extracted:
-    """Files through the recipe's backbones, views and taps into the bank.
-
-    Args:
-        recipe: names them.
-        root: folder that the paths are relative to.
-        paths: image files.
-        cache: folder of the bank.
-        runtimes: of each backbone, as a run recorded them; None: as the recipe says, `auto` by measuring.
-        sink: takes progress events.
-    """
-    from medalist.features.choice import choose_runtime
-    from medalist.features.column import Look
-    from medalist.features.extract import embed as fill
-    from medalist.pipeline.backbones import open_backbones
-
-    files, looks, notes = list(paths), [], list[str]()
-    for i, backbone in enumerate(open_backbones(recipe)):
-        wanted = runtimes[i] if runtimes else recipe.runtime
-        runtime, choice = choose_runtime(
-            backbone, wanted, root, files, num_views=len(recipe.views), cache=cache, taps=recipe.taps
-        )
-        notes += [choice.text()] if choice else []
-        looks.append(Look(backbone, runtime, recipe.views, recipe.taps))
-    last: dict[str, Any] = {}
-    facts, spaces = fill(root, files, looks, cache=cache, sink=fan_out(sink, lambda event: last.update(event.note)))
-    if "bottleneck" in last:
-        notes.append(
-            "features: {bottleneck} set the pace (decoding {decode_s} s, network {forward_s} s)".format(**last)
-        )
-    return Extracted(tuple(facts), tuple(spaces), tuple(look.runtime for look in looks), tuple(notes))
 
 
 def _groups(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:

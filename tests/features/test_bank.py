@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medalist.errors import StoreError
-from medalist.features.bank import FeatureBank, Space, compact
+from medalist.features.bank import FeatureBank, Space
+from medalist.features.rows import compact
 
 KEY = {
     "name": "net",
