@@ -15,9 +15,10 @@ from medalist.backbones.catalogue import recommended
 from medalist.errors import BackboneError, near
 
 EMBEDDED = "embedded"
+STAND_IN = "a stand-in for real weights, trained on drawn images only"
 EMBEDDED_FOLDER = Path(__file__).parent / EMBEDDED
 
-__all__ = ["EMBEDDED", "Backbone", "describe", "open_backbone", "override", "recommended"]
+__all__ = ["EMBEDDED", "STAND_IN", "Backbone", "describe", "open_backbone", "override", "recommended"]
 
 
 def open_backbone(name: str, *, cards: Path | None = None) -> Backbone:

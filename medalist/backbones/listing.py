@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from medalist.backbones import EMBEDDED, describe
+from medalist.backbones import EMBEDDED, STAND_IN, describe
 from medalist.backbones.cards import cards_folder, list_cards
 from medalist.backbones.catalogue import TIERS, catalogue, recommended
 from medalist.errors import BackboneError
@@ -56,5 +56,6 @@ def _at_hand(license: str, cards: Path | None) -> list[str]:
         if license == "any" or facts["permissive"]:
             mark = "  NON-COMMERCIAL" if facts["non_commercial"] else ""
             size, params = facts["preprocessing"]["height"], facts["num_params"] / 1e6
+            mark += f"  {STAND_IN}" if facts["source"] == EMBEDDED else ""
             lines.append(f"  {name:<58} {size:>3} px  {params:19.1f} M  {facts['licence'][:60]}{mark}")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medalist.backbones import EMBEDDED, Backbone, open_backbone, override
+from medalist.backbones import EMBEDDED, STAND_IN, Backbone, open_backbone, override
 from medalist.backbones.catalogue import recommended
 from medalist.errors import BackboneError
 from medalist.recipe import Recipe
@@ -38,11 +38,18 @@ def choose(recipe: Recipe, notes: list[str]) -> Recipe:
         notes.append(f"backbone: {name}, recommended for this machine")
     except BackboneError as error:
         name = EMBEDDED
-        notes.append(f"backbone: {EMBEDDED}, a small stand-in for real weights ({error})")
+        notes.append(f"backbone: {EMBEDDED}, as no other could be fetched ({error})")
     return recipe.model_copy(update={"backbones": (name,)})
 
 
-def licence_notes(recipe: Recipe) -> list[str]:
-    """A sentence on each backbone whose licence forbids commercial use."""
-    licence = {backbone.name: backbone.licence for backbone in open_backbones(recipe) if backbone.non_commercial}
-    return [f"{name}: its licence ({text}) forbids commercial use" for name, text in licence.items()]
+def backbone_notes(recipe: Recipe) -> list[str]:
+    """A sentence on each backbone whose licence forbids commercial use, and on the one that stands in for a real one."""
+    notes = []
+    for backbone in open_backbones(recipe):
+        if backbone.non_commercial:
+            notes.append(f"{backbone.name}: its licence ({backbone.licence}) forbids commercial use")
+        if backbone.source == EMBEDDED:
+            notes.append(
+                f"{backbone.name}: {STAND_IN}; real ones: `medalist backbones`, or cards (docs/CARDS.md) with --cards"
+            )
+    return list(dict.fromkeys(notes))

@@ -16,7 +16,7 @@ from medalist.data.splits import Folds, rare_classes
 from medalist.data.table import ImageTable, Rejected
 from medalist.ledger import Summary
 from medalist.pipeline import run_key, way
-from medalist.pipeline.backbones import choose, licence_notes
+from medalist.pipeline.backbones import backbone_notes, choose
 from medalist.pipeline.chain import rule_of
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.kept import save_table
@@ -101,7 +101,7 @@ def summarise(
             *table.notes,
             *log.notes,
             *features.extracted.notes,
-            *licence_notes(recipe),
+            *backbone_notes(recipe),
             *_row_notes(features, folds),
         ),
         submission=SUBMISSION if len(features.test) else None,

@@ -44,6 +44,7 @@ def test_the_run_folder_holds_what_the_readme_says(out: Path) -> None:
     assert {"metric", "score", "score_stderr", "interval95", "score_in_sample", "images", "rejected"} <= set(summary)
     assert summary["interval95"][0] <= summary["score"] <= summary["interval95"][1]
     assert summary["seconds"]["embed"] <= summary["seconds"]["total"]
+    assert any("stand-in for real weights" in note for note in summary["notes"])
 
 
 def test_the_submission_passes_the_organisers_checks(out: Path, competition: Path) -> None:
