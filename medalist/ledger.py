@@ -22,7 +22,17 @@ SUMMARY = "summary.json"
 KEY = "run.json"
 STAGES = ("read", "embed", "split", "fit", "ensemble", "decide", "submit", "total")
 COSTLY = "folds.csv"
-WRITTEN = (SUMMARY, KEY, "recipe.yaml", "table.json", "folds.csv", "decision.json", "rejected.csv", "submission.csv")
+WRITTEN = (
+    SUMMARY,
+    KEY,
+    "recipe.yaml",
+    "runtimes.json",
+    "table.json",
+    "folds.csv",
+    "decision.json",
+    "rejected.csv",
+    "submission.csv",
+)
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ def _reset(out: Path) -> None:
     # The key stays until the next one replaces it: a kill in here must not leave files that seem to be nobody's.
     for name in (*(name for name in WRITTEN if name != KEY), "events.jsonl"):
         (out / name).unlink(missing_ok=True)
-    for folder in ("fitted", "predictions"):
+    for folder in ("fitted", "predictions", "networks"):
         if (out / folder).is_dir():
             shutil.rmtree(out / folder)
 

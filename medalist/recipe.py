@@ -76,7 +76,7 @@ class Recipe(Section):
     )
     resize: Literal["crop", "squash", "letterbox"] | None = Field(None, description="null: the weights' own")
     views: tuple[str, ...] = ("center", "flip")
-    taps: tuple[str, ...] = Field(("pooled",), description="what is read off a forward pass")
+    taps: tuple[str, ...] = Field(("pooled", "middle"), description="what is read off a forward pass")
     normalise: Literal["none", "l1", "l2"] = Field("none", description="rows of each space to a norm of 1")
     runtime: str = "auto"
     folds: FoldSection = FoldSection()

@@ -36,9 +36,9 @@ def tap(network: Any, taps: tuple[str, ...], name: str) -> nn.Module:
     from torch import nn
 
     if "logits" in taps and not network.num_classes:
-        raise BackboneError(f"{name}: its weights hold no classifier, so that there are no logits; leave the tap out")
+        raise BackboneError(f"{name}: its weights hold no classifier, so that there are no logits; try taps=[pooled]")
     if "middle" in taps and not hasattr(network, "forward_intermediates"):
-        raise BackboneError(f"{name}: timm shows no inner feature maps of it; leave the tap 'middle' out")
+        raise BackboneError(f"{name}: timm shows no inner feature maps of it; try taps=[pooled]")
 
     class Tapped(nn.Module):
         """The network, and what is read off it."""
@@ -51,14 +51,13 @@ def tap(network: Any, taps: tuple[str, ...], name: str) -> nn.Module:
             import torch
 
             last, middle = _maps(self.network, image_B3HW, "middle" in taps)
-            pooled_BD = self.network.forward_head(last, pre_logits=True)
-            found = {"pooled": pooled_BD}
+            found = {"pooled": self.network.forward_head(last, pre_logits=True)}
             if "gem" in taps:
                 found["gem"] = generalised_mean(_cells(self.network, last))
             if "middle" in taps:
                 found["middle"] = middle.float().mean((2, 3))
             if "logits" in taps:
-                found["logits"] = self.network.get_classifier()(pooled_BD)
+                found["logits"] = self.network.forward_head(last)
             return torch.cat([found[tap].float() for tap in taps], dim=1)
 
     return Tapped().eval()

@@ -29,6 +29,7 @@ from medalist.store import (
     write_shard,
 )
 
+NETWORKS = "networks"
 GARBAGE_AGE_S = 3600.0
 
 
@@ -74,7 +75,7 @@ class FeatureBank:
     """
 
     def __init__(self, cache: Path) -> None:
-        self.folder, self.networks = cache / "bank", cache / "networks"
+        self.folder, self.networks = cache / "bank", cache / NETWORKS
         self.damaged: list[Path] = []
         self._indices: dict[str, _Index] = {}
 
@@ -164,7 +165,8 @@ class FeatureBank:
         """Remove garbage: shards set aside, and temporary files and halves of shards that a kill left an hour ago.
 
         Args:
-            weights: hashes of the weights still in use; spaces of any other weights are removed too. None: keep all.
+            weights: hashes of the weights still in use; spaces and converted networks of any other weights are removed
+                too. None: keep all.
 
         Returns:
             What was removed.
@@ -177,6 +179,9 @@ class FeatureBank:
         for file in list(self._garbage()):
             file.unlink(missing_ok=True)
             removed.append(file)
+        for folder in list(self._idle_networks(weights)):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder)
         self._indices.clear()
         return removed
 
@@ -272,6 +277,17 @@ class FeatureBank:
             # A young one may belong to a process that is writing it right now.
             if file.name.endswith(SET_ASIDE) or (left and file.stat().st_mtime < old):
                 yield file
+
+    def _idle_networks(self, weights: Collection[str] | None) -> Iterator[Path]:
+        """Converted networks of other weights, and those that a kill left unfinished an hour ago."""
+        old = time.time() - GARBAGE_AGE_S
+        for folder in sorted(self.networks.glob("*")):
+            described = folder / "network.json"
+            if not described.is_file():
+                if folder.stat().st_mtime < old:
+                    yield folder
+            elif weights is not None and json.loads(described.read_bytes())["key"]["weights_hash"] not in weights:
+                yield folder
 
     def _line(self, space: Space) -> str:
         index, folder = self._scan(space), self._folder(space)

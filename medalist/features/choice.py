@@ -29,7 +29,9 @@ from medalist.backbones.runtimes.machine import usable_cpus
 from medalist.backbones.runtimes.on_openvino import calibrate
 from medalist.data.decode import Preprocessing
 from medalist.data.ingest import ingest
-from medalist.errors import MedalistError
+from medalist.errors import DataError, MedalistError
+from medalist.features.bank import NETWORKS
+from medalist.features.column import tap_widths
 from medalist.store import hash_json, write_atomic
 
 FORMAT = 1
@@ -94,8 +96,8 @@ def choose_runtime(
     paths: Sequence[str],
     *,
     num_views: int,
+    taps: tuple[str, ...],
     cache: Path,
-    taps: tuple[str, ...] = ("pooled",),
 ) -> tuple[str, Choice | None]:
     """The runtime that `auto` means for a backbone here: as measured before, or measured now if that is worth it.
 
@@ -107,19 +109,21 @@ def choose_runtime(
         root: folder that the paths are relative to.
         paths: images of the job; SAMPLE of them are looked at.
         num_views: forward passes an image.
+        taps: what the rows will hold; each must agree.
         cache: folder that remembers choices in `runtimes/`, and networks in `networks/`.
-        taps: what the rows will hold.
 
     Returns:
         The name (of int8 with its calibration), and the choice where this call measured.
     """
     if runtime == INT8:
         pixels_NHWC = _sample(backbone, root, paths, cache)
-        return f"{INT8}@{calibrate(backbone, taps, pixels_NHWC, cache / 'networks')}", None
+        if not len(pixels_NHWC):
+            raise DataError(f"runtime {INT8} is calibrated on images, and none of {len(paths)} could be read")
+        return f"{INT8}@{calibrate(backbone, taps, pixels_NHWC, cache / NETWORKS)}", None
     if runtime != AUTO:
         return runtime, None
     names = candidates()
-    file = cache / "runtimes" / f"{_key(backbone, names)}.json"
+    file = cache / "runtimes" / f"{_key(backbone, taps, names)}.json"
     if file.is_file():
         return str(json.loads(file.read_bytes())["runtime"]), None
     if len(names) < 2 or len(paths) * num_views < WORTH_MEASURING:
@@ -127,20 +131,26 @@ def choose_runtime(
     pixels_NHWC = _sample(backbone, root, paths, cache)
     if len(pixels_NHWC) < SAMPLE // 2:
         return default_runtime(), None
-    choice = measure(backbone, pixels_NHWC, names, networks=cache / "networks")
+    choice = measure(backbone, pixels_NHWC, names, taps=taps, networks=cache / NETWORKS)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(file, json.dumps({"runtime": choice.runtime, **asdict(choice)}, indent=1).encode())
     return choice.runtime, choice
 
 
 def measure(
-    backbone: Backbone, pixels_NHWC: np.ndarray, names: Sequence[str], *, networks: Path | None = None
+    backbone: Backbone,
+    pixels_NHWC: np.ndarray,
+    names: Sequence[str],
+    *,
+    taps: tuple[str, ...],
+    networks: Path | None = None,
 ) -> Choice:
-    """Run the sample by each runtime; the first name is the reference."""
+    """Run the sample by each runtime; the first name is the reference. Of several taps the one farthest off counts."""
     measured, reference_ND = list[Measured](), None
+    edges = np.cumsum(list(tap_widths(backbone, taps).values()))[:-1]
     for name in names:
         try:
-            forward = open_runtime(backbone, runtime=name, networks=networks)
+            forward = open_runtime(backbone, runtime=name, taps=taps, networks=networks)
             x_ND, rate = timed(forward, pixels_NHWC)
         except (MedalistError, RuntimeError, ImportError) as error:  # The reference must run, another one need not.
             if reference_ND is None:
@@ -148,8 +158,10 @@ def measure(
             measured.append(Measured(name, fault=f"{type(error).__name__}: {str(error)[:200]}"))
             continue
         reference_ND = x_ND if reference_ND is None else reference_ND
-        error_N = relative_error(reference_ND, x_ND)
-        measured.append(Measured(name, round(rate, 1), float(np.median(error_N)), float(error_N.max())))
+        parts = zip(np.split(reference_ND, edges, axis=1), np.split(x_ND, edges, axis=1), strict=True)
+        error_TN = np.array([relative_error(reference, found) for reference, found in parts])
+        median, worst = float(np.median(error_TN, axis=1).max()), float(error_TN.max())
+        measured.append(Measured(name, round(rate, 1), median, worst))
     return Choice(backbone.name, tuple(measured))
 
 
@@ -172,22 +184,25 @@ def relative_error(reference_ND: np.ndarray, x_ND: np.ndarray) -> np.ndarray:
     kept_D = scale_D > 1e-6 * np.maximum(np.abs(reference_ND).max(axis=0), 1e-12)
     reference_NK, scale_K = reference_ND[:, kept_D].astype(np.float64), scale_D[kept_D]
     length_N = np.linalg.norm((reference_NK - reference_NK.mean(axis=0)) / scale_K, axis=1)
-    error_N: np.ndarray = np.linalg.norm((x_ND[:, kept_D] - reference_NK) / scale_K, axis=1) / length_N
+    distance_N = np.linalg.norm((x_ND[:, kept_D] - reference_NK) / scale_K, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error_N = np.where(distance_N == 0, 0.0, distance_N / length_N)
     return np.where(np.isfinite(error_N), error_N, np.inf)
 
 
-def _key(backbone: Backbone, names: Sequence[str]) -> str:
-    """What a choice depends on: the machine, its packages, the weights and their input."""
-    packages = {describe_runtime(runtime=name)["library"] for name in names}
+def _key(backbone: Backbone, taps: tuple[str, ...], names: Sequence[str]) -> str:
+    """What a choice depends on: the machine, its packages, the weights, their input and what is read off them."""
+    described = [describe_runtime(runtime=name) for name in names]
     return hash_json(
         {
             "format": FORMAT,
             "weights_hash": backbone.weights_hash,
             "preprocessing": backbone.preprocessing,
-            "machine": describe_runtime(runtime=names[0])["machine"],
+            "taps": taps,
+            "machine": [described[0]["machine"], described[0].get("device", "")],
             "cores": usable_cpus(),
             "runtimes": list(names),
-            "packages": sorted(packages),
+            "packages": sorted({runtime["library"] for runtime in described}),
         }
     )[:16]
 

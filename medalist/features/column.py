@@ -77,17 +77,8 @@ class Column:
         told = {"pooled": self.look.backbone.num_features, "logits": self.look.backbone.num_classes}
         spaces = self.look.spaces()
         widths = [told.get(space.key["tap"]) or self.bank.width(space.name) for space in spaces]
-        return [width or self._measured[space.key["tap"]] for width, space in zip(widths, spaces, strict=True)]
-
-    @cached_property
-    def _measured(self) -> dict[str, int]:
-        """Features of each tap, by a pass over one black image."""
-        import torch
-
-        size = self.look.preparation
-        image = torch.zeros(1, 3, size.height, size.width)
-        with torch.inference_mode():
-            return {tap: int(self.look.backbone.build((tap,))(image).shape[1]) for tap in self.look.taps}
+        measured = {} if all(widths) else tap_widths(self.look.backbone, self.look.taps)
+        return [width or measured[space.key["tap"]] for width, space in zip(widths, spaces, strict=True)]
 
     @cached_property
     def forward(self) -> Runtime:
@@ -142,3 +133,12 @@ class Column:
             seen_BHWC = pixels_BHWC if view == "center" else pixels_BHWC[:, :, ::-1]
             self._running.append(self.lanes.submit(self.forward, seen_BHWC))
         self._done |= dict.fromkeys(keys)
+
+
+def tap_widths(backbone: Backbone, taps: tuple[str, ...]) -> dict[str, int]:
+    """D of each tap, by a pass over one black image."""
+    import torch
+
+    image = torch.zeros(1, 3, backbone.preprocessing["height"], backbone.preprocessing["width"])
+    with torch.inference_mode():
+        return {tap: int(backbone.build((tap,))(image).shape[1]) for tap in taps}

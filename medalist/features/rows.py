@@ -59,6 +59,11 @@ class Rows:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def take(self, index_n: np.ndarray) -> Rows:
+        """Those rows, still unread."""
+        blocks = [Block(block.files, block.place_N2[index_n], block.width) for block in self.blocks]
+        return Rows(blocks, num_rows=len(index_n), normalise=self.normalise)
+
     def __getitem__(self, index: Any) -> np.ndarray:
         """Rows by a slice, an array of positions or of booleans."""
         at_n = np.arange(len(self))[index]

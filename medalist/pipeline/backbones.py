@@ -43,7 +43,7 @@ def choose(recipe: Recipe, notes: list[str]) -> Recipe:
 
 
 def backbone_notes(recipe: Recipe) -> list[str]:
-    """A sentence on each backbone whose licence forbids commercial use, and on the one that stands in for a real one."""
+    """A sentence on each backbone whose licence forbids commercial use, and on the one that stands in for others."""
     notes = []
     for backbone in open_backbones(recipe):
         if backbone.non_commercial:

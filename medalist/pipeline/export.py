@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from medalist import ledger
 from medalist.data.table import TEST, TRAIN, VALID
 from medalist.features.bank import FeatureBank
 from medalist.pipeline import cache_folder
-from medalist.pipeline.extraction import extract
+from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
@@ -30,8 +29,8 @@ def export_run(run_folder: Path, root: Path, file: Path, *, cache: Path | None =
     ledger.require_finished(run_folder)
     recipe = load_recipe(run_folder / "recipe.yaml")
     table = read(recipe, root)
-    runtimes = json.loads((run_folder / "decision.json").read_bytes())["runtimes"]
-    found = extract(recipe, table.root, table.paths, cache=cache_folder(cache), runtimes=runtimes, sink=sink)
+    settled = settled_by(run_folder)
+    found = extract(recipe, table.root, table.paths, cache=cache_folder(cache), settled=settled, sink=sink)
     facts = found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
     rows = {

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medalist.backbones import Backbone
 from medalist.data.facts import Facts
-from medalist.features.bank import Space
+from medalist.errors import MismatchError
+from medalist.features.bank import NETWORKS, Space
 from medalist.progress import Sink, fan_out, ignore
 from medalist.recipe import Recipe
+from medalist.store import write_atomic
+
+SETTLED = "runtimes.json"
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,11 @@ class Extracted:
     Args:
         facts: of each file.
         spaces: what each block of columns is: by backbone, view, tap.
-        runtimes: what each backbone ran by.
         notes: sentences for people: runtimes measured, what set the pace.
     """
 
     facts: tuple[Facts, ...]
     spaces: tuple[Space, ...]
-    runtimes: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -36,7 +40,7 @@ def extract(
     paths: Iterable[str],
     *,
     cache: Path,
-    runtimes: Sequence[str] | None = None,
+    settled: Path | None = None,
     sink: Sink = ignore,
 ) -> Extracted:
     """Files through the recipe's backbones, views and taps into the bank.
@@ -46,26 +50,64 @@ def extract(
         root: folder that the paths are relative to.
         paths: image files.
         cache: folder of the bank.
-        runtimes: of each backbone, as a run recorded them; None: as the recipe says, `auto` by measuring.
+        settled: file with the runtime of each backbone, written here before the first row where it is missing, so that
+            a resumed run and `predict` use the same; None: nothing is kept.
         sink: takes progress events.
     """
-    from medalist.features.choice import choose_runtime
     from medalist.features.column import Look
     from medalist.features.extract import embed as fill
     from medalist.pipeline.backbones import open_backbones
 
-    files, looks, notes = list(paths), [], list[str]()
-    for i, backbone in enumerate(open_backbones(recipe)):
-        wanted = runtimes[i] if runtimes else recipe.runtime
-        runtime, choice = choose_runtime(
-            backbone, wanted, root, files, num_views=len(recipe.views), cache=cache, taps=recipe.taps
-        )
-        notes += [choice.text()] if choice else []
-        looks.append(Look(backbone, runtime, recipe.views, recipe.taps))
+    files, backbones = list(paths), open_backbones(recipe)
+    runtimes, notes = _settle(recipe, backbones, root, files, cache, settled)
+    looks = [
+        Look(backbone, runtime, recipe.views, recipe.taps)
+        for backbone, runtime in zip(backbones, runtimes, strict=True)
+    ]
     last: dict[str, Any] = {}
     facts, spaces = fill(root, files, looks, cache=cache, sink=fan_out(sink, lambda event: last.update(event.note)))
     if "bottleneck" in last:
         notes.append(
             "features: {bottleneck} set the pace (decoding {decode_s} s, network {forward_s} s)".format(**last)
         )
-    return Extracted(tuple(facts), tuple(spaces), tuple(look.runtime for look in looks), tuple(notes))
+    return Extracted(tuple(facts), tuple(spaces), tuple(notes))
+
+
+def _settle(
+    recipe: Recipe, backbones: Sequence[Backbone], root: Path, files: Sequence[str], cache: Path, settled: Path | None
+) -> tuple[list[str], list[str]]:
+    """The runtime of each backbone, as `settled` says or chosen and written there; and sentences on the choices."""
+    from medalist.backbones.runtimes.on_openvino import share
+    from medalist.features.choice import choose_runtime
+
+    notes = list[str]()
+    if settled is not None and settled.is_file():
+        runtimes = json.loads(settled.read_bytes())
+    else:
+        found = [
+            choose_runtime(
+                backbone, recipe.runtime, root, files, num_views=len(recipe.views), taps=recipe.taps, cache=cache
+            )
+            for backbone in backbones
+        ]
+        runtimes, notes = [name for name, _ in found], [choice.text() for _, choice in found if choice]
+        if settled is not None:
+            write_atomic(settled, json.dumps(runtimes).encode())
+    if settled is not None:
+        for backbone, runtime in zip(backbones, runtimes, strict=True):
+            share(backbone, recipe.taps, runtime, cache / NETWORKS, settled.parent / NETWORKS)
+    return runtimes, notes
+
+
+def settled_by(run_folder: Path) -> Path:
+    """The file in which a finished run settled its runtimes.
+
+    Raises:
+        MismatchError: the run is of a version that kept none.
+    """
+    file = run_folder / SETTLED
+    if not file.is_file():
+        raise MismatchError(
+            f"{run_folder} has no {SETTLED}: it is damaged or of an older medalist; run it again with --overwrite"
+        )
+    return file

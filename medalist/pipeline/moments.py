@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from medalist.backbones import Backbone
-from medalist.data.ingest import facts_of
+from medalist.data.facts import Facts
+from medalist.data.ingest import FACTS_SIDE, facts_of
 from medalist.data.moments import Channels, Moments, dataset_moments, sample_rows, swap_share
 from medalist.pipeline.backbones import open_backbones
 from medalist.pipeline.way import read
@@ -32,10 +35,10 @@ def stats(recipe: Recipe, root: Path, *, sample: int | None = None, cache: Path,
     """
     backbones = open_backbones(recipe)
     table = read(recipe, root).labelled()
-    rows = sample_rows(len(table), len(table) if sample is None else sample, seed=recipe.seed)
+    rows = np.arange(len(table)) if sample is None else sample_rows(len(table), sample, seed=recipe.seed)
     facts = facts_of(table.root, table.paths[rows].tolist(), cache=cache, sink=sink)
     moments = dataset_moments(facts, sampled=len(rows) / len(table))
-    lines = [*_counts(moments, len(rows), len(table)), *_rows(moments)]
+    lines = [*_counts(moments, len(rows), len(table)), *_reduced(facts), *_rows(moments)]
     return "\n".join([*lines, *(line for backbone in backbones for line in _beside(moments, backbone))])
 
 
@@ -48,6 +51,15 @@ def _counts(moments: Moments, num_looked: int, num_images: int) -> list[str]:
     return [
         f"a sample of {num_looked} of {num_images} labelled images{left_out}; values in [0, 1], +- half a 95 % interval"
     ]
+
+
+def _reduced(facts: Sequence[Facts]) -> Iterator[str]:
+    """Means survive a decode at 1/2, 1/4 or 1/8; of the deviation it takes away the finest detail's."""
+    reduced = sum(
+        one.ok and one.format in ("JPEG", "MPO") and min(one.width, one.height) >= 2 * FACTS_SIDE for one in facts
+    )
+    if reduced:
+        yield f"{reduced} large JPEGs were decoded at a reduced size: their std is told 1 to 3 % too low"
 
 
 def _rows(moments: Moments) -> Iterator[str]:

@@ -18,10 +18,11 @@ from medalist.data.table import ImageTable
 from medalist.decisions.rules import prior
 from medalist.errors import DataError, MismatchError
 from medalist.features.bank import FeatureBank
+from medalist.features.rows import Rows
 from medalist.fitted import Fitted
 from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import answer_all
-from medalist.pipeline.extraction import extract
+from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.kept import asking, load_table
 from medalist.pipeline.way import slug
 from medalist.progress import Sink, ignore
@@ -60,19 +61,19 @@ def predict(
     decision = json.loads((run_folder / "decision.json").read_text(encoding="utf-8"))
     files = _files(images)
     paths = [str(file.resolve()) for file in files]
-    found = extract(recipe, Path("/"), paths, cache=cache_folder(cache), runtimes=decision["runtimes"], sink=sink)
+    found = extract(recipe, Path("/"), paths, cache=cache_folder(cache), settled=settled_by(run_folder), sink=sink)
     facts = found.facts
     if [space.name for space in found.spaces] != decision["spaces"]:
         raise MismatchError(
-            f"the features on this machine are not those of {run_folder} (other weights, runtime or decoder); "
-            "run it again here, or name the run's own runtime in its recipe"
+            f"the features on this machine are not those of {run_folder} (other weights, packages or processor);"
+            " run it again here with --overwrite"
         )
     for file, fact in zip(files, facts, strict=True):
         if not fact.ok:
             warn(f"{file}: {fact.reason}; answered by the class prior")
     readable_M = np.array([fact.ok for fact in facts], dtype=bool)
     hashes = [fact.hash for fact in facts if fact.ok]
-    x_LD = FeatureBank(cache_folder(cache)).rows(found.spaces, hashes, normalise=recipe.normalise)[:]
+    x_LD = FeatureBank(cache_folder(cache)).rows(found.spaces, hashes, normalise=recipe.normalise)
     prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))
@@ -81,7 +82,7 @@ def predict(
     return _csv(asking(table, ids, answers_M), ids, answers_M, prob_MC)
 
 
-def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: np.ndarray) -> np.ndarray:
+def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: Rows) -> np.ndarray:
     """(M, C) probabilities of a head: the refit's, or the mean of its folds', as the recipe's `final` says."""
     from medalist.training import heads
 

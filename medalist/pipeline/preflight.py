@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medalist.backbones.runtimes import open_runtime
+from medalist.backbones.runtimes.machine import usable_cpus
 from medalist.data.ingest import look
 from medalist.data.table import TEST, ImageTable
 from medalist.pipeline.backbones import choose, open_backbones
@@ -18,6 +19,7 @@ from medalist.pipeline.way import Features, read
 from medalist.pipeline.whole import Log, carry_out
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
+from medalist.training.rows import LARGE
 
 NUM_IMAGES = 64
 MIN_FOLDS = 3
@@ -87,8 +89,7 @@ def forecast(seconds: dict[str, float], features: Features, table: ImageTable, r
     start_s = max(seconds["embed"] - num_few * image_s, 0.0)
     models = _num_models(recipe.folds.k) / _num_models(min(recipe.folds.k, MIN_FOLDS))
     rest_s = (seconds["total"] - seconds["embed"]) * num_rows / num_few * models
-    # float32 features, their standardised copy, the reduced copy and a Gram matrix of the smaller side.
-    memory = 4 * num_columns * num_rows * 3 + 8 * min(num_rows, num_columns) ** 2 * 2
+    memory = _heads_bytes(num_rows, num_columns, len(table.classes), recipe.folds.k)
     bank = 2 * num_columns * num_rows
     free = shutil.disk_usage(_existing(out)).free
     return [
@@ -99,6 +100,16 @@ def forecast(seconds: dict[str, float], features: Features, table: ImageTable, r
     ]
 
 
+def _heads_bytes(num_rows: int, num_columns: int, num_classes: int, num_folds: int) -> float:
+    """Peak memory of the heads beside torch."""
+    predictions = 4 * 3 * num_rows * num_classes
+    if num_rows >= num_columns and 4 * num_rows * (num_columns + num_classes) > LARGE:
+        # Read in blocks: a float32 Gram matrix a fold, three float64 ones a core.
+        return predictions + num_columns**2 * (4 * num_folds + 3 * 8 * usable_cpus())
+    # float32 features, their standardised copy, the reduced copy and a Gram matrix of the smaller side.
+    return predictions + 4 * num_columns * num_rows * 3 + 8 * min(num_rows, num_columns) ** 2 * 2
+
+
 def _forward_s(recipe: Recipe, table: ImageTable) -> float:
     """Seconds that all backbones and views take for one image, all lanes busy, by the runtime of a run of that size."""
     from medalist.features.choice import choose_runtime, timed
@@ -106,7 +117,9 @@ def _forward_s(recipe: Recipe, table: ImageTable) -> float:
     seconds, paths, views = 0.0, list(table.paths), len(recipe.views)
     with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as cache:
         for backbone in open_backbones(recipe):
-            name, _ = choose_runtime(backbone, recipe.runtime, table.root, paths, num_views=views, cache=Path(cache))
+            name, _ = choose_runtime(
+                backbone, recipe.runtime, table.root, paths, num_views=views, taps=recipe.taps, cache=Path(cache)
+            )
             forward = open_runtime(backbone, runtime=name, taps=recipe.taps, networks=Path(cache) / "networks")
             size = backbone.preprocessing
             pixels_NHWC = np.zeros((NUM_TIMED * forward.batch, size["height"], size["width"], 3), np.uint8)
@@ -116,9 +129,8 @@ def _forward_s(recipe: Recipe, table: ImageTable) -> float:
 
 def _decode_s(recipe: Recipe, table: ImageTable) -> float:
     """Seconds that the decoders of all cores take for one image."""
-    from medalist.backbones.runtimes.machine import usable_cpus
-
-    preparations = [backbone.preprocessing for backbone in open_backbones(recipe)]
+    every = [backbone.preprocessing for backbone in open_backbones(recipe)]
+    preparations = [one for i, one in enumerate(every) if one not in every[:i]]
     paths = [str(table.root / path) for path in table.paths[: NUM_IMAGES // 4] if path]
     start = time.perf_counter()
     for path in paths:

@@ -92,13 +92,15 @@ def read(recipe: Recipe, root: Path) -> ImageTable:
     return layouts.read(root, layout=options.pop("layout", None), options=options)
 
 
-def embed(recipe: Recipe, table: ImageTable, *, cache: Path, sink: Sink = ignore) -> Features:
-    """Each image once through each backbone; only what the bank lacks is computed.
+def embed(
+    recipe: Recipe, table: ImageTable, *, cache: Path, settled: Path | None = None, sink: Sink = ignore
+) -> Features:
+    """Each image once through each backbone; only what the bank lacks is computed. For `settled` see `extract`.
 
     Raises:
         DataError: no labelled image could be read.
     """
-    found = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
+    found = extract(recipe, table.root, table.paths, cache=cache, settled=settled, sink=sink)
     facts = found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
     labelled = table.split != TEST
@@ -163,7 +165,7 @@ def _fit_head(text: str, recipe: Recipe, features: Features, folds: Folds, out: 
     folder = out / "predictions" / slug(head.text)
     if (folder / "predictions.json").is_file() and (done := Predictions.load(folder)).meta["key"] == key:
         return done
-    x_test_LD = features.x_test_MD[readable]
+    x_test_LD = features.x_test_MD.take(np.flatnonzero(readable))
     fitted, result = crossval(
         head,
         features.x_ND,

@@ -19,6 +19,7 @@ from medalist.pipeline import run_key, way
 from medalist.pipeline.backbones import backbone_notes, choose
 from medalist.pipeline.chain import rule_of
 from medalist.pipeline.checks import check, check_table
+from medalist.pipeline.extraction import SETTLED
 from medalist.pipeline.kept import save_table
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
@@ -62,7 +63,7 @@ def carry_out(
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / "recipe.yaml", recipe.to_yaml().encode())
     with stage("embed", log.sink, log.seconds):
-        features = way.embed(recipe, table, cache=cache, sink=log.sink)
+        features = way.embed(recipe, table, cache=cache, settled=out / SETTLED, sink=log.sink)
     with stage("split", log.sink, log.seconds):
         folds = way.split(recipe, features)
         folds.save(out / "folds.csv")
@@ -140,7 +141,6 @@ def _decision_facts(
         "rule": rule_of(recipe).text,
         "chain": decision.chain,
         "spaces": [space.name for space in features.extracted.spaces],
-        "runtimes": features.extracted.runtimes,
         "class_hash": features.train.class_hash,
         "fold_hash": runs[0].fold_hash,
         "fitted_on": "out-of-fold probabilities of all training rows; scored cross-fitted",

@@ -112,13 +112,38 @@ def test_taps_sizes_norms_and_the_runtime_are_kept_for_new_images(
     done = run(recipe, competition, tmp_path / "out", cache=cache)
     decision = json.loads((tmp_path / "out" / "decision.json").read_text(encoding="utf-8"))
     assert len(set(decision["spaces"])) == 12
-    assert decision["runtimes"] == ["torch_f32", "torch_f32"]
+    assert json.loads((tmp_path / "out" / "runtimes.json").read_text()) == ["torch_f32", "torch_f32"]
     assert any("set the pace" in note for note in done.notes)
     images = [competition / "test" / f"{row[0]}.jpg" for row in rows(tmp_path / "out" / "submission.csv")[1:4]]
     answers = predict(tmp_path / "out", images, cache=tmp_path / "elsewhere")
     assert [line.split(",")[1] for line in answers.splitlines()[1:]] == [
         row[1] for row in rows(tmp_path / "out" / "submission.csv")[1:4]
     ]
+
+
+def test_a_runtime_is_settled_before_the_first_row(competition: Path, cache: Path, tmp_path: Path) -> None:
+    """A run that was begun goes on by its own runtime, whatever was measured meanwhile."""
+    recipe, out = recipe_of("heads=[ridge]"), tmp_path / "out"
+    out.mkdir()
+    (out / "runtimes.json").write_text(json.dumps(["torch_bf16"]), encoding="utf-8")
+    features = embed(recipe, read(recipe, competition), cache=cache, settled=out / "runtimes.json")
+    assert {space.key["runtime"]["runtime"] for space in features.extracted.spaces} == {"torch_bf16"}
+    plain = embed(recipe, read(recipe, competition), cache=cache, settled=tmp_path / "new.json")
+    assert {space.key["runtime"]["runtime"] for space in plain.extracted.spaces} == {"torch_f32"}
+    assert json.loads((tmp_path / "new.json").read_text(encoding="utf-8")) == ["torch_f32"]
+
+
+def test_int8_lives_in_the_run_folder(competition: Path, cache: Path, tmp_path: Path) -> None:
+    """Calibrated on the run's images, it answers new ones on a machine whose cache is empty."""
+    for package in ("openvino", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    out = tmp_path / "out"
+    run(recipe_of("runtime=openvino_int8", "heads=[ridge]", "views=[center]"), competition, out, cache=cache)
+    (runtime,) = json.loads((out / "runtimes.json").read_text(encoding="utf-8"))
+    assert runtime.startswith("openvino_int8@")
+    asked = rows(out / "submission.csv")[1:4]
+    answers = predict(out, [competition / "test" / f"{row[0]}.jpg" for row in asked], cache=tmp_path / "empty")
+    assert [line.split(",")[1] for line in answers.splitlines()[1:]] == [row[1] for row in asked]
 
 
 def test_the_same_bytes_elsewhere_cost_nothing(competition: Path, cache: Path, tmp_path: Path) -> None:

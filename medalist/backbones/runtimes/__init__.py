@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from medalist.backbones.backbone import Backbone
-from medalist.backbones.runtimes.machine import has_bf16, has_cuda, has_openvino, lanes_of, machine
+from medalist.backbones.runtimes.machine import gpu, has_bf16, has_cuda, has_openvino, lanes_of, machine
 from medalist.errors import BackboneError, MissingExtraError, RecipeError, near
 
 AUTO = "auto"
@@ -119,6 +119,7 @@ def describe_runtime(
         # OpenVINO fuses another graph, with other roundings, where an inner map is also an output.
         **({"taps": list(taps)} if library == "openvino" else {}),
         **({"calibration": calibration} if name == INT8 else {}),
+        **({"device": gpu()} if name.startswith("cuda") else {}),
     }
 
 

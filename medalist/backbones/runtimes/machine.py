@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+COMPUTE_CAPABILITY = (75, 76)  # attributes of the driver: major, minor
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 
 
@@ -25,6 +26,20 @@ def lanes_of(threads: int) -> int:
 def this_device() -> str:
     """`cuda` where a GPU can be used, else `cpu`."""
     return "cuda" if has_cuda() else "cpu"
+
+
+@lru_cache(maxsize=1)
+def gpu() -> str:
+    """Name and compute capability of the first GPU, empty without one; by the driver, so that torch stays unloaded."""
+    if not has_cuda():
+        return ""
+    driver, device, name = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(0), ctypes.create_string_buffer(256)
+    driver.cuDeviceGet(ctypes.byref(device), 0)
+    driver.cuDeviceGetName(name, len(name), device)
+    capability = [ctypes.c_int(0), ctypes.c_int(0)]
+    for number, attribute in zip(capability, COMPUTE_CAPABILITY, strict=True):
+        driver.cuDeviceGetAttribute(ctypes.byref(number), attribute, device)
+    return f"{name.value.decode(errors='replace')} {capability[0].value}.{capability[1].value}"
 
 
 def machine() -> str:

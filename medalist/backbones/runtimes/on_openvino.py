@@ -11,8 +11,9 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from medalist.store import hash_bytes, hash_json, write_atomic
 
 FORMAT = 1
 PARTS = ("network.xml", "network.bin")
+UNFINISHED = ".unfinished-"
 
 
 def open_openvino(
@@ -87,12 +89,27 @@ def calibrate(backbone: Backbone, taps: tuple[str, ...], pixels_NHWC: np.ndarray
     Raises:
         MissingExtraError: a package of `medalist[export]` is not installed.
     """
+    for package in ("openvino", "onnxruntime", "onnxscript"):
+        if find_spec(package) is None:
+            raise MissingExtraError(f"runtime openvino_int8 needs {package}: pip install 'medalist[export]'")
     calibration = hash_bytes(np.ascontiguousarray(pixels_NHWC).tobytes())[:16]
     if not _whole(networks / _name(backbone, taps, calibration)):
         from medalist.backbones.runtimes.int8 import quantised
 
         _keep(quantised(backbone, taps, pixels_NHWC), backbone, taps, networks, calibration)
     return calibration
+
+
+def share(backbone: Backbone, taps: tuple[str, ...], runtime: str, one: Path, other: Path) -> None:
+    """Put a calibrated network into whichever of two folders lacks it; other runtimes' can be made again."""
+    calibration = runtime.partition("@")[2]
+    if calibration:
+        name = _name(backbone, taps, calibration)
+        for here, there in ((one, other), (other, one)):
+            if _whole(here / name) and not _whole(there / name):
+                with _unfinished(there) as made:
+                    shutil.copytree(here / name, made)
+                    _put(made, there / name)
 
 
 def _calibrated(backbone: Backbone, taps: tuple[str, ...], networks: Path | None, calibration: str) -> Any:
@@ -102,7 +119,7 @@ def _calibrated(backbone: Backbone, taps: tuple[str, ...], networks: Path | None
     if networks is None or not calibration or not _whole(folder):
         raise BackboneError(
             f"{backbone.name}: its int8 network, calibrated on images {calibration or '(none)'}, is not in {networks};"
-            " run `medalist run` on the dataset again, it is made from the images"
+            " run `medalist run` on the dataset again with --overwrite, it is made from the images"
         )
     return openvino.Core().read_model(folder / PARTS[0])
 
@@ -120,11 +137,7 @@ def _kept(backbone: Backbone, taps: tuple[str, ...], networks: Path) -> Any:
 def _keep(model: Any, backbone: Backbone, taps: tuple[str, ...], networks: Path, calibration: str = "") -> None:
     import openvino
 
-    folder = networks / _name(backbone, taps, calibration)
-    networks.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=networks, prefix=".unfinished-") as unfinished:
-        made = Path(unfinished) / "made"
+    with _unfinished(networks) as made:
         openvino.save_model(model, made / PARTS[0], compress_to_fp16=False)
         described = {
             "name": backbone.name,
@@ -132,8 +145,24 @@ def _keep(model: Any, backbone: Backbone, taps: tuple[str, ...], networks: Path,
             "sha256": {part: hash_bytes((made / part).read_bytes()) for part in PARTS},
         }
         write_atomic(made / "network.json", json.dumps(described, indent=1).encode())
-        with contextlib.suppress(OSError):  # Another process was faster; it made the same network.
-            made.rename(folder)
+        _put(made, networks / _name(backbone, taps, calibration))
+
+
+@contextlib.contextmanager
+def _unfinished(networks: Path) -> Iterator[Path]:
+    """A path below `networks` at which a folder can be made before it gets its name."""
+    networks.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=networks, prefix=UNFINISHED) as folder:
+        yield Path(folder) / "made"
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Give a network its name, unless another process was faster, which made the same one; a damaged one makes room."""
+    if folder.exists() and not _whole(folder):
+        with contextlib.suppress(OSError):
+            folder.rename(made.with_name("damaged"))
+    with contextlib.suppress(OSError):
+        made.rename(folder)
 
 
 def _name(backbone: Backbone, taps: tuple[str, ...], calibration: str = "") -> str:
