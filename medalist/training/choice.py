@@ -44,12 +44,18 @@ class Grid:
     def walk(self, fits: Iterable[LinearFit], judges: Sequence[Callable[[LinearFit], Any]]) -> np.ndarray:
         """Losses (J, P, T) of a path of fits by each judge, until all judges have passed their least loss.
 
-        PATIENCE weaker penalties are still tried; those after them, which cost a solver most, have an infinite loss.
+        PATIENCE weaker penalties are still tried; those after them, which cost a solver most, have an infinite loss. A
+        judge sees no further than its own end: how far another's labels led must not tell what it may choose. A loss
+        that is no number counts as infinite.
         """
         loss_JPT = np.full((len(judges), len(self.penalties), len(self.temperatures)), np.inf)
+        walking = np.ones(len(judges), bool)
         for p, fit in enumerate(fits):
-            loss_JPT[:, p] = [judge(fit) for judge in judges]
-            if (loss_JPT.min(axis=2).argmin(axis=1) + PATIENCE <= p).all():
+            for j, judge in enumerate(judges):
+                if walking[j]:
+                    loss_JPT[j, p] = _numbers(judge(fit))
+            walking &= loss_JPT.min(axis=2).argmin(axis=1) + PATIENCE > p
+            if not walking.any():
                 break
         return loss_JPT
 
@@ -59,8 +65,8 @@ class Grid:
         return [log_loss(np.float32(t) * score_NC + fit.offset_C, y) for t in self.temperatures]
 
     def best(self, loss_PT: np.ndarray) -> tuple[int, int]:
-        """Indices of the least loss; of equal ones the strongest penalty."""
-        p, t = np.unravel_index(loss_PT.argmin(), loss_PT.shape)
+        """Indices of the least loss; of equal ones, and where none is a number, the strongest penalty."""
+        p, t = np.unravel_index(_numbers(loss_PT).argmin(), loss_PT.shape)
         return int(p), int(t)
 
     def facts(self, chosen: Sequence[tuple[int, int]], loss_PT: np.ndarray) -> dict[str, Any]:
@@ -88,6 +94,11 @@ class Task:
     def outside(self, *folds: int) -> np.ndarray:
         """Indices of the rows in none of `folds`."""
         return np.flatnonzero(~np.isin(self.fold_N, folds))
+
+
+def _numbers(loss: Any) -> np.ndarray:
+    """Losses, infinite where they are no number."""
+    return np.asarray(np.nan_to_num(loss, nan=np.inf, posinf=np.inf))
 
 
 def _fixed(head: Bound[Any], name: str) -> tuple[Any, ...]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from medalist.errors import DataError, RecipeError
+from medalist.training import rows as rows_module
 from medalist.training.choice import Grid
 from medalist.training.crossval import crossval
-from medalist.training.heads import heads, predict
+from medalist.training.heads import heads, passes, predict
 from medalist.training.heads.contract import LinearFit
 
 FOLD_N = np.arange(100) // 2 % 5
@@ -31,6 +33,30 @@ def test_labels_of_a_fold_do_not_reach_its_rows(name: str) -> None:
     one, two = (crossval(heads.bind(name), x, truth, FOLD_N, x[:1], num_classes=2)[1].oof_NC for truth in (y, other))
     assert one[FOLD_N == 1].tobytes() == two[FOLD_N == 1].tobytes()
     assert one[FOLD_N != 1].tobytes() != two[FOLD_N != 1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "limit", "num_seeds"),
+    [
+        *((name, rows_module, limit, 20) for name in ("ridge", "logistic", "lda") for limit in ("", "LARGE")),
+        ("logistic", passes, "NARROW", 8),
+    ],
+)
+def test_neither_paths_nor_models_side_by_side_tell_a_fold_its_labels(
+    name: str, module: ModuleType, limit: str, num_seeds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limit:
+        monkeypatch.setattr(rows_module, "LARGE", 0)
+        monkeypatch.setattr(module, limit, 0)
+    head = heads.bind(name)
+    for seed in range(num_seeds):
+        rng, num_folds = np.random.default_rng(seed), 3 + 2 * (seed % 2)
+        fold = np.arange(60) % num_folds
+        y = rng.integers(0, 2, 60).astype(np.int32)
+        x = (rng.normal(size=(60, 30)) + 0.3 * y[:, None]).astype(np.float32)
+        flipped = np.where(fold == 1, 1 - y, y).astype(np.int32)
+        one, two = (crossval(head, x, truth, fold, x[:1], num_classes=2)[1].oof_NC for truth in (y, flipped))
+        assert one[fold == 1].tobytes() == two[fold == 1].tobytes(), f"seed {seed}"
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -69,7 +95,17 @@ def test_a_path_ends_two_penalties_past_its_least_loss() -> None:
 
     loss_2PT = grid.walk(fits(), [partial(judge, 4.0), partial(judge, 3.0)])
     assert asked == [5.0, 4.0, 3.0, 2.0, 1.0]
-    assert loss_2PT[:, :, 0].tolist() == [[1, 0, 1, 2, 3, np.inf], [2, 1, 0, 1, 2, np.inf]]
+    # Each judge sees to its own end only, although the path goes on for the other's sake.
+    assert loss_2PT[:, :, 0].tolist() == [[1, 0, 1, 2, np.inf, np.inf], [2, 1, 0, 1, 2, np.inf]]
+
+
+def test_a_loss_that_is_no_number_is_not_chosen() -> None:
+    grid = Grid((3.0, 2.0, 1.0), (1.0, 2.0))
+    assert grid.best(np.array([[np.nan, 5.0], [4.0, np.nan], [np.nan, np.inf]])) == (1, 0)
+    assert grid.best(np.full((3, 2), np.nan)) == (0, 0)
+    fit = LinearFit(np.zeros((1, 1)), np.zeros(1), np.zeros(1))
+    losses = iter([[np.nan, 5.0], [4.0, np.nan], [6.0, 6.0]])
+    assert grid.walk([fit] * 3, [lambda _: next(losses)]).tolist() == [[[np.inf, 5], [4, np.inf], [6, 6]]]
 
 
 def test_a_penalty_of_the_recipe_is_kept() -> None:

@@ -142,6 +142,21 @@ def test_logistic_of_tags_in_passes_and_of_rare_ones(monkeypatch: pytest.MonkeyP
         np.testing.assert_allclose(ours, reference.predict_proba(z.astype(float))[:, 1], atol=2e-3)
 
 
+def test_a_tag_of_every_image_leaves_the_others_as_they_are() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(120_000, 2)).astype(np.float32)
+    tag = x[:, 0] + rng.normal(size=len(x)) > 0.5
+    rows, fold = Rows(x, measure(x)), np.arange(len(x)) % 3
+    both_N2 = np.column_stack([np.ones(len(x), bool), tag])
+    both, alone = (LogisticStreamed(rows, csr_array(y), fold, y.shape[1]) for y in (both_N2, tag[:, None]))
+    fits = [[*problem.fits([[0], []], [0.01, 0.1]), *problem.path([1, 2], [1.0, 1e-5])] for problem in (both, alone)]
+    for two, one in zip(*fits, strict=True):
+        np.testing.assert_allclose(two.weight_DC[:, 1], one.weight_DC[:, 0], atol=1e-5)
+        np.testing.assert_allclose(two.bias_C[1], one.bias_C[0], atol=1e-5)
+        prob_N2 = link(rows.read(slice(0, 1000)) @ two.weight_DC + two.bias_C, tags=True)
+        assert np.isfinite(prob_N2).all() and (prob_N2[:, 0] > 0.9999).all()
+
+
 @pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("name", STREAMED)
 def test_labels_of_a_fold_do_not_reach_its_rows(name: str) -> None:

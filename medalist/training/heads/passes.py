@@ -33,6 +33,7 @@ SOLVED = 128  # columns solved for at a time
 EMPTY_CLASS = 1e-3  # images that a class without training rows counts for
 FLOOR = 1e-7  # of the Gram matrix's trace, the least that is added to its diagonal: float32 bears no less
 LEAST_CURVATURE = 0.05  # of that at the class shares
+NARROW = 256  # columns of all models up to which they are multiplied as one matrix
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,9 @@ class Objective:
         """From the class shares by ridge regression, its scale found on a few of the rows, to the minimum."""
         inside = np.flatnonzero(model.inside_N)
         start_EC = self._at_shares(inside)
-        curvature_C = _curvature(link(start_EC[-1:], self.sigmoid))
+        # A score that is sure of every row is flat; its floor is as `logistic`'s.
+        shares_C = _curvature(link(start_EC[-1:], self.sigmoid))
+        curvature_C = np.maximum(shares_C, np.float32(EMPTY_CLASS / len(inside)))
         gradient_EC = yield start_EC
         direction_EC = self._newton(-gradient_EC, model, curvature_C)
         sample = inside[:: max(1, len(inside) // SAMPLE)][:SAMPLE]
@@ -170,7 +173,7 @@ class Objective:
 
     def _at_shares(self, inside: np.ndarray) -> np.ndarray:
         """The optimum of an infinite penalty: no weights, the intercept at the class shares."""
-        count_C = self.target_NC[inside].sum(axis=0) + EMPTY_CLASS
+        count_C = self.target_NC[inside].sum(axis=0, dtype=np.float64) + EMPTY_CLASS
         rest_C = len(inside) - count_C + 2 * EMPTY_CLASS if self.sigmoid else 1.0
         weight_EC = np.zeros((len(self.gram.gram_DD) + 1, len(count_C)), np.float32)
         weight_EC[-1] = np.log(count_C / rest_C)
@@ -186,30 +189,48 @@ class Objective:
         return step_EC
 
     def _gradients(self, points: dict[int, np.ndarray], models: Sequence[Model]) -> list[np.ndarray]:
-        """Gradients (E, C) of the models asked for, in one pass."""
-        inside_NM = np.column_stack([models[m].inside_N for m in points])
-        weight_DS = np.hstack([point[:-1] for point in points.values()])
-        bias_S = np.hstack([point[-1] for point in points.values()])
+        """Gradients (E, C) of the models asked for, in one pass.
+
+        A model's bits must not tell when another, which learns from its held-out rows, was done: the blocks of rows are
+        the same until all are, and a matrix holds either all models to the end, or one.
+        """
+        inside_NM = np.column_stack([model.inside_N for model in models])
         num_scores = self.target_NC.shape[1]
+        narrow = len(models) * num_scores <= NARROW
+        groups = [list(range(len(models)))] if narrow else [[m] for m in points]
+        done_EC = np.zeros_like(next(iter(points.values())))
+        weights = [np.hstack([points.get(m, done_EC) for m in group]) for group in groups]
 
-        def block(rows: np.ndarray) -> np.ndarray:
-            z_BD = self.rows.read(rows)
-            score_BS = z_BD @ weight_DS
-            score_BS += bias_S
-            error_BMC = score_BS.reshape(len(rows), len(points), num_scores)
-            error_BMC = link(error_BMC.reshape(-1, num_scores), self.sigmoid).reshape(error_BMC.shape)
-            error_BMC -= self.target_NC[rows].toarray()[:, None]
-            error_BMC *= inside_NM[rows][:, :, None]
-            error_BS = error_BMC.reshape(len(rows), -1)
-            return np.vstack([z_BD.T @ error_BS, error_BS.sum(axis=0)])
+        def block(rows: np.ndarray) -> list[np.ndarray]:
+            z_BD, target_BC, inside_BM = self.rows.read(rows), self.target_NC[rows].toarray(), inside_NM[rows]
+            parts = []
+            for group, weight_ES in zip(groups, weights, strict=True):
+                error_BS = self._errors(z_BD, weight_ES, target_BC, inside_BM[:, group])
+                parts.append(np.vstack([z_BD.T @ error_BS, error_BS.sum(axis=0)]))
+            return parts
 
-        total_ES = np.zeros((len(weight_DS) + 1, len(bias_S)), np.float32)
-        for part_ES in in_order(block, blocks(np.flatnonzero(inside_NM.any(axis=1)))):
-            total_ES += part_ES
-        gradients = np.hsplit(total_ES, len(points))
-        for gradient_EC, (m, point_EC) in zip(gradients, points.items(), strict=True):
+        totals = [np.zeros_like(weight_ES) for weight_ES in weights]
+        for parts in in_order(block, blocks(np.flatnonzero(inside_NM.any(axis=1)))):
+            for total_ES, part_ES in zip(totals, parts, strict=True):
+                total_ES += part_ES
+        # Contiguous: products with strided arrays are summed in another order.
+        if narrow:
+            parts_M = np.hsplit(totals[0], len(models))
+            totals = [np.ascontiguousarray(parts_M[m]) for m in points]
+        for gradient_EC, (m, point_EC) in zip(totals, points.items(), strict=True):
             gradient_EC[:-1] += np.float32(models[m].strength) * point_EC[:-1]
-        return gradients
+        return totals
+
+    def _errors(
+        self, z_BD: np.ndarray, weight_ES: np.ndarray, target_BC: np.ndarray, inside_BM: np.ndarray
+    ) -> np.ndarray:
+        """Probabilities less targets (B, S) of models' scores, 0 on the rows that are not their own."""
+        score_BS = z_BD @ weight_ES[:-1]
+        score_BS += weight_ES[-1]
+        error_BMC = link(score_BS.reshape(-1, target_BC.shape[1]), self.sigmoid).reshape(*inside_BM.shape, -1)
+        error_BMC -= target_BC[:, None]
+        error_BMC *= inside_BM[:, :, None]
+        return error_BMC.reshape(score_BS.shape)
 
     def _loss(self, score_BC: np.ndarray, target_BC: np.ndarray) -> float:
         """Summed log-loss."""
