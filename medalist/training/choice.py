@@ -5,7 +5,6 @@ Axes: N training images, R features, C classes, P penalties, T temperatures.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from medalist.engines.local import usable_cores
 from medalist.progress import Sink, track
 from medalist.registry import Bound
 from medalist.training.heads.contract import LinearFit, log_loss
@@ -107,9 +107,18 @@ def _fixed(head: Bound[Any], name: str) -> tuple[Any, ...]:
     return () if value is None else (value if isinstance(value, str) else float(value),)
 
 
-def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], task: Task) -> list[Result]:
-    """One thread a core, each with a single-threaded BLAS: faster than one product on all cores, and the same bits."""
+def in_parallel(
+    function: Callable[[Item], Result], items: Sequence[Item], task: Task, most: int | None = None
+) -> list[Result]:
+    """One thread a core, each with a single-threaded BLAS: faster than one product on all cores, and the same bits.
+
+    Args:
+        function: what is done with an item.
+        items: one a model or pair of folds.
+        task: whose head is named in the progress.
+        most: threads, where fewer than the cores.
+    """
     if not items:
         return []
-    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(len(items), usable_cores(), most or len(items))) as pool:
         return list(track(pool.map(function, items), f"fit {task.head.name}", len(items), task.sink))

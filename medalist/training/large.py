@@ -16,6 +16,7 @@ import numpy as np
 from medalist.fitted import State
 from medalist.training.choice import Grid, Task, in_parallel
 from medalist.training.heads.contract import LinearFit, Streamed, is_tags, linear_state, targets
+from medalist.training.moments import solvers
 from medalist.training.rows import BLOCK, Rows, Source, measure
 
 SAMPLE = (1000, 5000)  # held-out rows of a fold, at least and at most, on which a penalty is chosen
@@ -51,7 +52,8 @@ def _losses_elsewhere(task: Task, problem: Streamed, grid: Grid, rows: Rows) -> 
     def both(pair: tuple[int, int]) -> np.ndarray:
         return _pair_losses(task, problem, grid, rows, pair)
 
-    losses = in_parallel(both, pairs, task) if problem.side_by_side else [both(pair) for pair in pairs]
+    most = solvers(rows.num_features)
+    losses = in_parallel(both, pairs, task, most) if problem.side_by_side else [both(pair) for pair in pairs]
     partners_K = np.zeros(task.num_folds)
     for (j, k), (loss_j, loss_k) in zip(pairs, losses, strict=True):
         loss_KPT[k] += loss_j

@@ -18,6 +18,7 @@ from scipy.linalg.blas import ssyrk
 from medalist.training.rows import Rows, blocks, in_order
 
 PIECE = 4096  # rows summed in float32 before they are added in float64
+SOLVERS_BYTES = 2**31  # at most, of the matrices of training sets fitted side by side
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ def without(moments_K: Sequence[Moments], left_out: Collection[int]) -> Moments:
         sum_CD += moments.sum_CD
     num_rows, count_C = sum(m.num_rows for m in kept), np.sum([m.count_C for m in kept], axis=0)
     return Moments(num_rows, np.sum([m.sum_D for m in kept], axis=0), gram_DD, sum_CD, count_C)
+
+
+def solvers(num_features: int) -> int:
+    """How many training sets may be fitted side by side: each holds about three float64 (D, D)."""
+    return max(1, SOLVERS_BYTES // (3 * 8 * num_features**2))
 
 
 def solve(gram_DD: np.ndarray, ridge: float, sum_CD: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ or for indices, which threads may call side by side. Axes: N images, B rows of a
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from medalist.engines.local import usable_cores
 from medalist.training.reduce import Standard, rooted
 
 Item = TypeVar("Item")
@@ -76,17 +76,22 @@ def blocks(rows: np.ndarray, size: int = BLOCK) -> list[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], most: int | None = None) -> Iterator[Result]:
     """Results in the order of the items, one thread a core at work: sums over them have the same bits on any machine.
 
-    No more than the cores' number and two are under way or wait to be taken.
+    No more than the threads' number and two are under way or wait to be taken.
+
+    Args:
+        function: what is done with an item.
+        items: taken one by one.
+        most: threads, where fewer than the cores.
     """
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
+    threads = min(usable_cores(), most or usable_cores())
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > cores + 1:
+            if len(waiting) > threads + 1:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

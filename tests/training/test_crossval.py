@@ -114,6 +114,23 @@ def test_a_penalty_of_the_recipe_is_kept() -> None:
     assert result.meta["penalties"] == [0.5] * 6
 
 
+@pytest.mark.parametrize("limit", [2**28, 0])
+@pytest.mark.parametrize(("num_classes", "a_class", "num_features"), [(3, 2, 6), (15, 2, 20), (3, 1, 3)])
+@pytest.mark.parametrize("name", ["lda", "lda(shrinkage='auto')"])
+def test_lda_of_one_image_a_class_outside_two_folds(
+    name: str, num_classes: int, a_class: int, num_features: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_module, "LARGE", limit)
+    rng, num_rows = np.random.default_rng(4), num_classes * a_class
+    y = (np.arange(num_rows) % num_classes).astype(np.int32)
+    x = (3 * rng.normal(size=(num_classes, num_features))[y] + rng.normal(size=(num_rows, num_features))).astype("f4")
+    fold = (np.arange(num_rows) // num_classes + y) % 3
+    _, result = crossval(heads.bind(name), x, y, fold, x[:1], num_classes=num_classes)
+    np.testing.assert_allclose(result.oof_NC.sum(axis=1), 1, atol=1e-5)
+    if a_class > 1:
+        assert (result.oof_NC.argmax(axis=1) == y).mean() > 0.8
+
+
 def test_one_class_and_two_folds_are_refused() -> None:
     x, y = rows()
     with pytest.raises(DataError, match="one class"):

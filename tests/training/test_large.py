@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from medalist.training import moments as moments_module
 from medalist.training import rows as rows_module
 from medalist.training.crossval import crossval
 from medalist.training.heads import heads, passes, predict
@@ -17,7 +18,7 @@ from medalist.training.heads.contract import indicators, link
 from medalist.training.heads.lda import LdaProblem, LdaStreamed
 from medalist.training.heads.passes import LogisticStreamed
 from medalist.training.heads.ridge import RidgeProblem, RidgeStreamed
-from medalist.training.moments import fold_moments, without
+from medalist.training.moments import fold_moments, solvers, without
 from medalist.training.reduce import standard
 from medalist.training.rows import Rows, is_large, measure
 
@@ -157,6 +158,10 @@ def test_a_tag_of_every_image_leaves_the_others_as_they_are() -> None:
         assert np.isfinite(prob_N2).all() and (prob_N2[:, 0] > 0.9999).all()
 
 
+def test_fits_side_by_side_hold_no_more_than_two_gigabytes() -> None:
+    assert [solvers(num_features) for num_features in (1024, 4096, 8192, 20_000)] == [85, 5, 1, 1]
+
+
 @pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("name", STREAMED)
 def test_labels_of_a_fold_do_not_reach_its_rows(name: str) -> None:
@@ -194,13 +199,16 @@ def test_the_same_bytes_from_an_array_a_file_and_a_lazy_source(name: str, tmp_pa
 
 @pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("name", STREAMED)
-def test_the_number_of_cores_leaves_no_trace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cores_and_of_fits_side_by_side_leaves_no_trace(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x, y = toy(3)
     probs = []
-    for cores in (1, 3):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+    for cores, limit in ((1, 2**31), (3, 2**31), (3, 0)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda pid, cores=cores: range(cores), raising=False)
+        monkeypatch.setattr(moments_module, "SOLVERS_BYTES", limit)
         probs.append(crossval(heads.bind(name), x, y, FOLD_N, x[:1], num_classes=3)[1].oof_NC)
-    assert probs[0].tobytes() == probs[1].tobytes()
+    assert probs[0].tobytes() == probs[1].tobytes() == probs[2].tobytes()
 
 
 @pytest.mark.parametrize("name", list(heads))

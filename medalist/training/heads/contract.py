@@ -58,7 +58,7 @@ class Problem(Protocol):
 class Streamed(Protocol):
     """A linear head on rows read in blocks, from which it is fitted on all folds but some; penalties as in `Problem`.
 
-    `side_by_side` says that paths may be walked in several threads; otherwise each uses all cores.
+    `side_by_side` says that paths may be walked in several threads (`moments.solvers`); otherwise each uses all cores.
     """
 
     penalties: tuple[Any, ...]

@@ -2,6 +2,7 @@
 
 covariance = (1 - s) S + s tr(S) / D I, with S the scatter within classes over n (Friedman 1989; Ledoit & Wolf 2004).
 Features are standardised, so that D is the mean squared norm of a row, also where rows are given in fewer coordinates.
+Where no class has two images, S is 0 and the covariance s I.
 Axes: N images, D features, C classes.
 """
 
@@ -15,11 +16,12 @@ import numpy as np
 from medalist.errors import RecipeError
 from medalist.fitted import State
 from medalist.training.heads.contract import LinearFit, fit_linear, heads, indicators, predict_linear, row_scale
-from medalist.training.moments import Moments, fold_moments, solve, without
+from medalist.training.moments import Moments, fold_moments, solve, solvers, without
 from medalist.training.rows import Rows, blocks, in_order
 
 AUTO = "auto"
 EMPTY_CLASS = 1e-3  # images that a class without training rows counts for
+NO_SCATTER = 1e-3  # mean variance within classes, of 1 in all rows, below which it tells nothing: one image a class
 
 
 class LdaProblem:
@@ -70,7 +72,7 @@ class LdaStreamed:
     def fits(self, left_out: Sequence[Sequence[int]], penalties: Sequence[Any]) -> list[LinearFit]:
         """The discriminants of all training sets, side by side."""
         jobs = zip(left_out, penalties, strict=True)
-        return list(in_order(lambda job: next(self.path(job[0], job[1:])), jobs))
+        return list(in_order(lambda job: next(self.path(job[0], job[1:])), jobs, solvers(self.rows.num_features)))
 
 
 def discriminants(
@@ -95,6 +97,9 @@ def discriminants(
     within_DD = (total_DD - root_CD.T @ root_CD) / num_rows
     mean_CD = sum_CD / count_C[:, None]
     sphere = float(np.trace(within_DD)) / num_features
+    if sphere < NO_SCATTER:
+        # The variance of standardised rows stands for it: the nearest class mean wins.
+        within_DD, sphere = np.zeros_like(within_DD), 1.0
     prior_C = np.log(count_C / count_C.sum()).astype(np.float32)
     for shrinkage in shrinkages:
         if shrinkage == AUTO:

@@ -24,7 +24,7 @@ from medalist.training.heads.contract import (
     row_scale,
     targets,
 )
-from medalist.training.moments import fold_moments, solve, without
+from medalist.training.moments import fold_moments, solve, solvers, without
 from medalist.training.rows import Rows, in_order
 
 
@@ -82,7 +82,8 @@ class RidgeStreamed:
     def fits(self, left_out: Sequence[Sequence[int]], penalties: Sequence[float]) -> list[LinearFit]:
         """Exact solutions, training sets side by side."""
         jobs = zip(left_out, penalties, strict=True)
-        return list(in_order(lambda job: next(self.path(job[0], job[1:])), jobs))
+        most = solvers(len(self.moments_K[0].sum_D))
+        return list(in_order(lambda job: next(self.path(job[0], job[1:])), jobs, most))
 
 
 def _offset(share_C: np.ndarray, num_rows: int, tags: bool) -> np.ndarray:
