@@ -25,10 +25,10 @@ from medalist.backbones.runtimes import (
     describe_runtime,
     open_runtime,
 )
-from medalist.backbones.runtimes.machine import usable_cpus
 from medalist.backbones.runtimes.on_openvino import calibrate
 from medalist.data.decode import Preprocessing
 from medalist.data.ingest import ingest
+from medalist.engines.local import usable_cores
 from medalist.errors import DataError, MedalistError
 from medalist.features.bank import NETWORKS
 from medalist.features.column import tap_widths
@@ -200,7 +200,7 @@ def _key(backbone: Backbone, taps: tuple[str, ...], names: Sequence[str]) -> str
             "preprocessing": backbone.preprocessing,
             "taps": taps,
             "machine": [described[0]["machine"], described[0].get("device", "")],
-            "cores": usable_cpus(),
+            "cores": usable_cores(),
             "runtimes": list(names),
             "packages": sorted({runtime["library"] for runtime in described}),
         }

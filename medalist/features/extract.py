@@ -14,9 +14,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from medalist.backbones.runtimes.machine import usable_cpus
 from medalist.data.facts import Facts, known_facts
 from medalist.data.ingest import ingest
+from medalist.engines.local import usable_cores
 from medalist.errors import RecipeError, near
 from medalist.features.bank import FeatureBank, Space
 from medalist.features.column import Column, Look
@@ -109,7 +109,7 @@ def where_time_went(decode_s: float, forward_s: float) -> dict[str, Any]:
         decode_s: processor seconds of reading, decoding and preparing, all workers together.
         forward_s: wall seconds that the forward passes would have taken by themselves, all lanes busy.
     """
-    decode_wall_s = decode_s / usable_cpus()
+    decode_wall_s = decode_s / usable_cores()
     return {
         "decode_s": round(decode_wall_s, 3),
         "forward_s": round(forward_s, 3),

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from medalist.backbones.runtimes import open_runtime
-from medalist.backbones.runtimes.machine import usable_cpus
 from medalist.data.ingest import look
 from medalist.data.table import TEST, ImageTable
+from medalist.engines.local import usable_cores
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.way import Features, read
@@ -105,7 +105,7 @@ def _heads_bytes(num_rows: int, num_columns: int, num_classes: int, num_folds: i
     predictions = 4 * 3 * num_rows * num_classes
     if num_rows >= num_columns and 4 * num_rows * (num_columns + num_classes) > LARGE:
         # Read in blocks: a float32 Gram matrix a fold, three float64 ones a core.
-        return predictions + num_columns**2 * (4 * num_folds + 3 * 8 * usable_cpus())
+        return predictions + num_columns**2 * (4 * num_folds + 3 * 8 * usable_cores())
     # float32 features, their standardised copy, the reduced copy and a Gram matrix of the smaller side.
     return predictions + 4 * num_columns * num_rows * 3 + 8 * min(num_rows, num_columns) ** 2 * 2
 
@@ -135,7 +135,7 @@ def _decode_s(recipe: Recipe, table: ImageTable) -> float:
     start = time.perf_counter()
     for path in paths:
         look(path, preparations)
-    return (time.perf_counter() - start) / max(len(paths), 1) / usable_cpus()
+    return (time.perf_counter() - start) / max(len(paths), 1) / usable_cores()
 
 
 def _existing(folder: Path) -> Path:

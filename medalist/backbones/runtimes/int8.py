@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from medalist.backbones.backbone import Backbone
-from medalist.backbones.runtimes.on_openvino import with_normalisation
 from medalist.backbones.runtimes.on_torch import fold_batchnorm, input_size, normaliser
 from medalist.errors import MissingExtraError
 
 
 def quantised(backbone: Backbone, taps: tuple[str, ...], pixels_NHWC: np.ndarray) -> Any:
-    """torch -> ONNX, BatchNorm folded -> ONNX with quantised tensors -> OpenVINO, uint8 (B, H, W, 3) in.
+    """torch -> ONNX, BatchNorm folded -> ONNX with quantised tensors -> OpenVINO, normalised (B, 3, H, W) in.
 
     Raises:
         MissingExtraError: see above.
@@ -59,7 +58,7 @@ def quantised(backbone: Backbone, taps: tuple[str, ...], pixels_NHWC: np.ndarray
             weight_type=QuantType.QInt8,
         )
         model = openvino.Core().read_model(quantised)
-    return with_normalisation(model, backbone)
+    return model
 
 
 def _export(backbone: Backbone, taps: tuple[str, ...], file: Path) -> None:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from medalist.engines.local import usable_cores
+
 COMPUTE_CAPABILITY = (75, 76)  # attributes of the driver: major, minor
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 
 
-def usable_cpus() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def lanes_of(threads: int) -> int:
     """How many forward passes of so many threads fit side by side on this machine."""
-    return max(1, usable_cpus() // threads)
+    return max(1, usable_cores() // threads)
 
 
 def this_device() -> str:

@@ -96,7 +96,8 @@ def calibrate(backbone: Backbone, taps: tuple[str, ...], pixels_NHWC: np.ndarray
     if not _whole(networks / _name(backbone, taps, calibration)):
         from medalist.backbones.runtimes.int8 import quantised
 
-        _keep(quantised(backbone, taps, pixels_NHWC), backbone, taps, networks, calibration)
+        model = _with_normalisation(quantised(backbone, taps, pixels_NHWC), backbone)
+        _keep(model, backbone, taps, networks, calibration)
     return calibration
 
 
@@ -203,10 +204,10 @@ def _converted(backbone: Backbone, taps: tuple[str, ...]) -> Any:
         model = openvino.convert_model(
             backbone.build(taps), example_input=torch.zeros([2, 3, height, width]), input=[[-1, 3, height, width]]
         )
-    return with_normalisation(model, backbone)
+    return _with_normalisation(model, backbone)
 
 
-def with_normalisation(model: Any, backbone: Backbone) -> Any:
+def _with_normalisation(model: Any, backbone: Backbone) -> Any:
     """A network of normalised (B, 3, H, W) as one of uint8 (B, H, W, 3), with the weights' own mean and std."""
     from openvino import Layout, Type
     from openvino.preprocess import PrePostProcessor
