@@ -59,7 +59,7 @@ def test_each_packaged_recipe_loads_and_reads_back_equal(name: str, tmp_path: Pa
 
 def test_the_write_ups_numbers_stand_in_the_classic_recipe() -> None:
     recipe = load_recipe("cats-dogs-classic")
-    assert (recipe.size, recipe.resize) == (299, "squash")
+    assert (recipe.size, recipe.resize) == ((299,), "squash")
     assert recipe.heads == ("mlp(hidden=0, dropout=0.5, batch=8, epochs=30, patience=30)",)
     assert recipe.decide == "calibrated(low=0.005, high=0.995, temperature=1.0)"
 
