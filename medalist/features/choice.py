@@ -37,8 +37,8 @@ from medalist.store import hash_json, write_atomic
 FORMAT = 1
 MEDIAN_ERROR, MAX_ERROR = 0.05, 0.10  # of an image's standardised features, relative to their length
 SAMPLE = 64
-WORTH_MEASURING = 5000  # forward passes; fewer are done before a measurement has paid for itself
-ROUNDS = 2
+WORTH_MEASURING = 3000  # forward passes; fewer are done before a measurement has paid for itself
+ROUNDS = 1
 
 Opener = Callable[[str], Runtime]
 
@@ -166,7 +166,7 @@ def measure(
 
 
 def timed(forward: Runtime, pixels_NHWC: np.ndarray) -> tuple[np.ndarray, float]:
-    """Features (N, D) of the sample, and images a second in the faster of ROUNDS rounds, after a first one."""
+    """Features (N, D) of the sample, and images a second in the fastest of ROUNDS rounds, after a first one."""
     batches = [pixels_NHWC[i : i + forward.batch] for i in range(0, len(pixels_NHWC), forward.batch)]
     best = np.inf
     with ThreadPoolExecutor(forward.lanes) as pool:
