@@ -44,7 +44,7 @@ def commands(data: Path | None, cards: Path | None) -> list[list[str]]:
     drawn = [
         ["startup.py", "--pairs", "7"],
         ["read.py", "--images", "100000"],
-        ["heads_scale.py", "--scale", "0.1"],
+        ["heads_scale.py", "--scale", "0.1", "--limit-s", "30"],
         ["overhead.py", "--drawn", "1000"],
         ["scale.py", "--sizes", "500", "1000", "2000"],
     ]
