@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, load_npz, save_npz
+from table import ratio
 
 SIZES = {"binary": (25_000, 4_096, 2), "classes": (100_000, 4_096, 1_000), "tags": (35_000, 4_096, 6_941)}
 HEADS = {"binary": ("ridge", "lda", "logistic"), "classes": ("ridge", "lda", "logistic"), "tags": ("ridge",)}
@@ -61,7 +62,12 @@ def compare(size: str, head: str, folder: Path, arguments: argparse.Namespace) -
     if "penalty" in ours and not arguments.ours_only:
         job = f"{head}:{ours['penalty']}"
         limits = arguments.limit_s, arguments.limit_gb
-        line("", "scikit-learn", measured("theirs", size, job, folder, arguments.scale, *limits))
+        theirs = measured("theirs", size, job, folder, arguments.scale, *limits)
+        line("", "scikit-learn", theirs)
+        if "failed" not in theirs:
+            ratio(
+                f"{size}/{head}, all of crossval, times as fast", theirs["wall"] / ours["wall"], "one scikit-learn fit"
+            )
 
 
 def line(case: str, who: str, result: dict[str, Any]) -> None:
