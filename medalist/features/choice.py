@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,8 +39,6 @@ MEDIAN_ERROR, MAX_ERROR = 0.05, 0.10  # of an image's standardised features, rel
 SAMPLE = 64
 WORTH_MEASURING = 3000  # forward passes; fewer are done before a measurement has paid for itself
 ROUNDS = 1
-
-Opener = Callable[[str], Runtime]
 
 
 @dataclass(frozen=True)

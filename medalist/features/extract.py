@@ -107,7 +107,7 @@ def where_time_went(decode_s: float, forward_s: float) -> dict[str, Any]:
 
     Args:
         decode_s: processor seconds of reading, decoding and preparing, all workers together.
-        forward_s: wall seconds that the forward passes would have taken by themselves, all lanes busy.
+        forward_s: wall seconds that the lanes were busy; where decoders share their cores, they stretch each other.
     """
     decode_wall_s = decode_s / usable_cores()
     return {

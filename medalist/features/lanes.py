@@ -24,7 +24,7 @@ class Lanes:
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds, self._clock = 0.0, threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._room = threading.Semaphore()
 
@@ -41,7 +41,8 @@ class Lanes:
     def _run(self, forward: Runtime, pixels_BHWC: np.ndarray) -> np.ndarray:
         start = time.perf_counter()
         features_BD = forward(pixels_BHWC)
-        self.seconds += (time.perf_counter() - start) / forward.lanes
+        with self._clock:  # Lanes add to it side by side.
+            self.seconds += (time.perf_counter() - start) / forward.lanes
         return features_BD
 
     def __enter__(self) -> Lanes:
