@@ -82,7 +82,7 @@ def error_of_mean(term_N: np.ndarray, group_N: np.ndarray) -> float:
 
 def our_answers(recipe: Any, x_ND: np.ndarray, y: Any, fold_N: np.ndarray, num_classes: int) -> np.ndarray:
     """The recipe's heads, blend and rule, cross-fitted."""
-    from medalist.pipeline.chain import crossfit_chain
+    from medalist.pipeline.chain import Chain
     from medalist.training.crossval import crossval
     from medalist.training.heads import heads
 
@@ -90,7 +90,8 @@ def our_answers(recipe: Any, x_ND: np.ndarray, y: Any, fold_N: np.ndarray, num_c
         crossval(heads.bind(head), x_ND, y, fold_N, x_ND[:0], num_classes=num_classes, seed=recipe.seed)[1].oof_NC
         for head in recipe.heads
     ]
-    return crossfit_chain(recipe, np.stack(oofs, axis=1), y, fold_N)[0]
+    names = tuple(map(str, range(num_classes)))
+    return Chain.of(recipe, names).crossfit(np.stack(oofs, axis=1), y, fold_N)[0]
 
 
 def hand_answers(metric: Any, x_ND: np.ndarray, y: Any, fold_N: np.ndarray, num_classes: int) -> np.ndarray:

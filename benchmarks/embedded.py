@@ -95,14 +95,14 @@ def recipe_of(metric: str, backbone: str) -> Any:
 def answers(recipe: Any, features: Any) -> np.ndarray:
     """What the metric eats, out of fold: the head and the rule of a fold saw nothing of it."""
     from medalist.pipeline import way
-    from medalist.pipeline.chain import crossfit_chain
+    from medalist.pipeline.chain import Chain
     from medalist.training.crossval import crossval
     from medalist.training.heads import heads
 
     y, num_classes, fold_N = features.train.labels, len(features.train.classes), way.split(recipe, features).fold_N
     x_ND = features.x_ND[:]
     _, result = crossval(heads.bind(recipe.heads[0]), x_ND, y, fold_N, x_ND[:0], num_classes=num_classes)
-    return crossfit_chain(recipe, result.oof_NC[:, None], y, fold_N)[0]
+    return Chain.of(recipe, features.train.classes).crossfit(result.oof_NC[:, None], y, fold_N)[0]
 
 
 def random_card(backbone: str, train: Any, seed: int, folder: Path) -> Path:

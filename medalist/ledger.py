@@ -28,6 +28,7 @@ WRITTEN = (
     "recipe.yaml",
     "runtimes.json",
     "table.json",
+    "sample_submission.csv",
     "folds.csv",
     "decision.json",
     "rejected.csv",

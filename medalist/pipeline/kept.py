@@ -1,4 +1,7 @@
-"""What a run keeps of its dataset, so that `predict`, and later blends, need not read it again: `table.json`."""
+"""What a run keeps of its dataset, so that `predict`, `blend` and `submit` need not read it again.
+
+`table.json` holds ids, labels, classes, groups and test ids; `sample_submission.csv` is the organisers', byte by byte.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,15 @@ from typing import Any
 import numpy as np
 
 from medalist import ledger
+from medalist.data.sample import parse_sample
+from medalist.data.splits import Folds
 from medalist.data.table import TRAIN, ImageTable, SampleSubmission
+from medalist.pipeline.decide import Truth
+from medalist.store import write_atomic
 from medalist.submissions.writers import default_sample
 
 FILE = "table.json"
+SAMPLE = "sample_submission.csv"
 
 
 def label_lists(table: ImageTable) -> list[Any]:
@@ -24,8 +32,15 @@ def label_lists(table: ImageTable) -> list[Any]:
     return [row.tolist() for row in np.split(table.labels.indices, table.labels.indptr[1:-1])]
 
 
-def save_table(train: ImageTable, out: Path) -> None:
-    """Write ids, labels, classes and the sample's form of the labelled rows that were used; no path of this machine."""
+def save_table(train: ImageTable, group_N: np.ndarray, test_ids: Sequence[str], out: Path) -> None:
+    """Write what is known of the labelled rows that were used, and the sample; no path of this machine.
+
+    Args:
+        train: the N labelled rows.
+        group_N: group of each.
+        test_ids: all M of them, readable or not.
+        out: the run folder.
+    """
     sample = None if train.sample is None else {**asdict(train.sample), "path": "", "ids": []}
     facts = {
         "task": train.task,
@@ -33,25 +48,19 @@ def save_table(train: ImageTable, out: Path) -> None:
         "class_names": train.class_names,
         "ids": train.ids.tolist(),
         "labels": label_lists(train),
+        "groups": group_N.tolist(),
+        "test_ids": list(test_ids),
         "sample": sample,
     }
+    if train.sample is not None:
+        write_atomic(out / SAMPLE, train.sample.path.read_bytes())
     ledger.write_json(out / FILE, facts)
 
 
 def load_table(out: Path) -> ImageTable:
-    """The labelled rows again, and the form of the sample submission."""
+    """The labelled rows again, and the organisers' sample submission with its ids."""
     facts = json.loads((out / FILE).read_text(encoding="utf-8"))
     num_rows, classes = len(facts["ids"]), tuple(facts["classes"])
-    form = (
-        None
-        if facts["sample"] is None
-        else {
-            **facts["sample"],
-            "path": Path(),
-            "ids": (),
-            "columns": tuple(facts["sample"]["columns"]),
-        }
-    )
     return ImageTable(
         root=out,
         ids=np.array(facts["ids"], dtype=object),
@@ -60,8 +69,27 @@ def load_table(out: Path) -> ImageTable:
         classes=classes,
         class_names=tuple(facts["class_names"]),
         labels=_labels(facts["labels"], facts["task"], len(classes)),
-        sample=None if form is None else SampleSubmission(**form),
+        sample=None if facts["sample"] is None else _sample(facts["sample"], out / SAMPLE),
     )
+
+
+def load_truth(out: Path) -> Truth:
+    """Labels, groups and folds of the labelled rows, in the order of `load_table`."""
+    facts = json.loads((out / FILE).read_text(encoding="utf-8"))
+    table, folds = load_table(out), Folds.load(out / "folds.csv", ids=facts["ids"])
+    return Truth(table.labels, table.classes, np.array(facts["groups"], np.int64), folds.fold_N)
+
+
+def load_test_ids(out: Path) -> list[str]:
+    """All M test ids of the run, readable or not."""
+    ids: list[str] = json.loads((out / FILE).read_text(encoding="utf-8"))["test_ids"]
+    return ids
+
+
+def _sample(form: dict[str, Any], file: Path) -> SampleSubmission:
+    """The form that the run found, with the ids of the file."""
+    form = {**form, "columns": tuple(form["columns"]), "path": file, "ids": parse_sample(file).ids}
+    return SampleSubmission(**form)
 
 
 def asking(table: ImageTable, ids: Sequence[str], answers: np.ndarray) -> ImageTable:

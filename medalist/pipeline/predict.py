@@ -21,7 +21,7 @@ from medalist.features.bank import FeatureBank
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted
 from medalist.pipeline import cache_folder
-from medalist.pipeline.chain import answer_all
+from medalist.pipeline.chain import Chain
 from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.kept import asking, load_table
 from medalist.pipeline.way import slug
@@ -77,7 +77,8 @@ def predict(
     prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))
-    answers_M, prob_MC = answer_all(recipe, decision["chain"], prob_LRC, readable_M, prior_C)
+    chain = Chain.of(recipe, table.classes)
+    answers_M, prob_MC = chain.answer_all(decision["chain"], prob_LRC, readable_M, prior_C)
     ids = _ids(files)
     return _csv(asking(table, ids, answers_M), ids, answers_M, prob_MC)
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,14 +18,13 @@ from medalist.data.facts import Facts
 from medalist.data.groups import duplicate_groups
 from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TEST, ImageTable, Rejected
-from medalist.decisions.rules import prior
 from medalist.ensembles import combine, ensembles
 from medalist.errors import DataError
-from medalist.evidence import Estimate, estimate
 from medalist.features.bank import FeatureBank
 from medalist.features.rows import Rows
-from medalist.metrics import metrics
-from medalist.pipeline.chain import State, answer_all, answers_of, crossfit_chain
+from medalist.pipeline.chain import Chain
+from medalist.pipeline.decide import Decision, Truth
+from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Extracted, extract
 from medalist.pipeline.kept import asking, label_lists
 from medalist.predictions import Predictions
@@ -63,27 +61,6 @@ class Features:
     test_hashes: tuple[str, ...]
     extracted: Extracted
     rejected: tuple[Rejected, ...] = ()
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Answers for the metric, and the chain that made them.
-
-    Args:
-        estimate: score of the cross-fitted answers, with its error.
-        in_sample: the same metric on rows that heads and chain were fitted on; for the gap alone.
-        heads: (out-of-fold, in-sample) score of each head by itself, decided by the same rule.
-        answers_M: answers to the test rows; where there is no readable image, those to the class prior.
-        prob_MC: the blended probabilities behind them.
-        chain: JSON state of blend and rule, fitted on all out-of-fold rows; what `predict` applies.
-    """
-
-    estimate: Estimate
-    in_sample: float
-    heads: dict[str, tuple[float, float]]
-    answers_M: np.ndarray
-    prob_MC: np.ndarray
-    chain: State
 
 
 def read(recipe: Recipe, root: Path) -> ImageTable:
@@ -209,36 +186,19 @@ def ensemble(recipe: Recipe, runs: Sequence[Predictions], features: Features, fo
     return combine(ensembles.bind(recipe.ensemble), runs, features.train.labels, fold_N=folds.fold_N)
 
 
+def truth_of(features: Features, folds: Folds) -> Truth:
+    """What a decision needs to know of the training rows."""
+    return Truth(features.train.labels, features.train.classes, features.group_N, folds.fold_N)
+
+
 def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, folds: Folds) -> Decision:
     """Blend the heads and answer for the metric; the chain of both is cross-fitted as one.
 
     Raises:
         MismatchError: the runs are not of the same rows, classes and folds.
     """
-    for other in runs[1:]:
-        runs[0].check_same(other)
-    y = features.train.labels
-    oof_NRC, fit_NRC = (np.stack([getattr(run, part) for run in runs], axis=1) for part in ("oof_NC", "fit_NC"))
-    answers_N, chain = crossfit_chain(recipe, oof_NRC, y, folds.fold_N)
-    test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
-    prior_C = prior(y, len(features.train.classes))
-    answers_M, prob_MC = answer_all(recipe, chain, test_LRC, features.readable_M, prior_C)
-    metric = metrics.bind(recipe.metric)
-    return Decision(
-        estimate=estimate(metric, y, answers_N, groups=features.group_N, seed=recipe.seed),
-        in_sample=metric(y, answers_of(recipe, chain, fit_NRC)),
-        heads={run.name: _alone(recipe, run, y, folds) for run in runs},
-        answers_M=answers_M,
-        prob_MC=prob_MC,
-        chain=chain,
-    )
-
-
-def _alone(recipe: Recipe, run: Predictions, y: Any, folds: Folds) -> tuple[float, float]:
-    """Cross-fitted and in-sample score of one head without the others."""
-    metric = metrics.bind(recipe.metric)
-    answers_N, chain = crossfit_chain(recipe, run.oof_NC[:, None], y, folds.fold_N)
-    return metric(y, answers_N), metric(y, answers_of(recipe, chain, run.fit_NC[:, None]))
+    chain = Chain.of(recipe, features.train.classes)
+    return decide_on(chain, runs, truth_of(features, folds), features.readable_M)
 
 
 def submit(features: Features, decision: Decision, path: Path) -> None:

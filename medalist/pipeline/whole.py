@@ -17,8 +17,9 @@ from medalist.data.table import ImageTable, Rejected
 from medalist.ledger import Summary
 from medalist.pipeline import run_key, way
 from medalist.pipeline.backbones import backbone_notes, choose
-from medalist.pipeline.chain import rule_of
+from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
+from medalist.pipeline.decide import Decision
 from medalist.pipeline.extraction import SETTLED
 from medalist.pipeline.kept import save_table
 from medalist.predictions import Predictions
@@ -58,7 +59,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
 
 def carry_out(
     recipe: Recipe, table: ImageTable, out: Path, *, cache: Path, log: Log
-) -> tuple[way.Features, Folds, way.Decision]:
+) -> tuple[way.Features, Folds, Decision]:
     """From a table to everything that a run folder holds but its summary."""
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / "recipe.yaml", recipe.to_yaml().encode())
@@ -67,7 +68,7 @@ def carry_out(
     with stage("split", log.sink, log.seconds):
         folds = way.split(recipe, features)
         folds.save(out / "folds.csv")
-        save_table(features.train, out)
+        save_table(features.train, features.group_N, features.test.ids.tolist(), out)
         save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
@@ -84,7 +85,7 @@ def carry_out(
 
 
 def summarise(
-    recipe: Recipe, table: ImageTable, features: way.Features, folds: Folds, decision: way.Decision, log: Log
+    recipe: Recipe, table: ImageTable, features: way.Features, folds: Folds, decision: Decision, log: Log
 ) -> Summary:
     """The numbers and sentences of a run."""
     found = decision.estimate
@@ -133,12 +134,12 @@ def _row_notes(features: way.Features, folds: Folds) -> list[str]:
 
 
 def _decision_facts(
-    recipe: Recipe, runs: Sequence[Predictions], features: way.Features, decision: way.Decision
+    recipe: Recipe, runs: Sequence[Predictions], features: way.Features, decision: Decision
 ) -> dict[str, Any]:
     return {
         "heads": [run.name for run in runs],
         "ensemble": recipe.ensemble,
-        "rule": rule_of(recipe).text,
+        "rule": Chain.of(recipe, features.train.classes).rule.text,
         "chain": decision.chain,
         "spaces": [space.name for space in features.extracted.spaces],
         "class_hash": features.train.class_hash,

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medalist.pipeline.way import Decision, decide, embed, fit, read, split
+from medalist.pipeline.decide import Decision
+from medalist.pipeline.way import decide, embed, fit, read, split
 from medalist.recipe import load_recipe
 
 NUM_SHUFFLES = 6
