@@ -160,6 +160,33 @@ def test_a_kept_network_is_opened_without_torch_and_made_again_when_damaged(card
     assert opened() == first
 
 
+LANES_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from medalist.backbones import open_backbone
+from medalist.backbones.runtimes import open_runtime
+
+run = open_runtime(open_backbone("test_resnet", cards=Path(sys.argv[1])), runtime="openvino_f32", batch=1,
+                   networks=Path(sys.argv[2]))
+start = threading.Barrier(16)
+sys.setswitchinterval(1e-6)  # threads change places between any two steps
+lanes = [threading.Thread(target=lambda: (start.wait(), run(np.zeros((1, 64, 64, 3), np.uint8)))) for _ in range(16)]
+for lane in lanes:
+    lane.start()
+for lane in lanes:
+    lane.join()
+"""
+
+
+def test_lanes_may_begin_at_once(card_folder: Path, tmp_path: Path) -> None:
+    """Without a word to the binding beforehand, half of the processes that find a kept network never end."""
+    pytest.importorskip("openvino")
+    for _ in range(4):
+        command = [sys.executable, "-c", LANES_AT_ONCE, str(card_folder), str(tmp_path)]
+        subprocess.run(command, check=True, timeout=60)
+
+
 def test_openvino_tells_which_taps_share_the_pass(card_folder: Path) -> None:
     one, two = (describe_runtime(runtime="torch_f32", taps=taps) for taps in (("pooled",), ("pooled", "gem")))
     assert one == two

@@ -63,6 +63,9 @@ def open_openvino(
         "ENABLE_CPU_PINNING": False,  # Decoders share the cores: a pass bound to a busy one would wait for it.
     }
     compiled = openvino.Core().compile_model(model, "CPU", config)
+    # The first look at a tensor's data sets up OpenVINO's binding to numpy. Two lanes that do it at once lock up: one
+    # holds the binding's guard and waits for the interpreter's lock, the other waits the other way round.
+    openvino.Tensor(openvino.Type.f32, openvino.Shape([1])).data.fill(0)
     own = threading.local()
 
     def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
