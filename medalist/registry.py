@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,6 +87,26 @@ class Registry(Generic[F]):
                 known = ", ".join(takes) or "nothing"
                 raise RecipeError(f"{self.noun} {name!r} takes no {key!r}{near(key, takes)} (it takes: {known})")
         return Bound(name, function, arguments, facts)
+
+    def adopt(self, reference: str) -> Bound[F]:
+        """Import `module:function`, code of the user's own that registers itself, and bind it.
+
+        It runs what the module holds: for the Python API and `--allow-code`, never for a name that a recipe gives.
+
+        Raises:
+            RecipeError: no such module or function, or one that is not decorated.
+        """
+        module, _, name = reference.partition(":")
+        expected = f"a {self.noun} of your own is module:function"
+        try:
+            function = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise RecipeError(
+                f"cannot import {reference!r}: {error}; {expected}, and the module on sys.path"
+            ) from error
+        if name not in self._entries or self._entries[name][0] is not function:
+            raise RecipeError(f"{reference!r} is not registered; {expected}, decorated as medalist's own are")
+        return self.bind(name)
 
 
 def parse_call(call: str) -> tuple[str, dict[str, Any]]:
