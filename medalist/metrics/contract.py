@@ -17,7 +17,7 @@ Axes: N images, C classes or tags.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from medalist.registry import Bound, Registry
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    Truth: TypeAlias = np.ndarray | csr_array
 
 metrics: Registry[Callable[..., float]] = Registry("metric")
 
@@ -70,7 +72,7 @@ def once(score: Score, y: Any) -> float:
     return float(score(np.ones(y.shape[0])))
 
 
-def dense(y_NC: np.ndarray | csr_array) -> np.ndarray:
+def dense(y_NC: Truth) -> np.ndarray:
     """Label sets as a boolean array (N, C), whether they came sparse or not."""
     return y_NC if isinstance(y_NC, np.ndarray) else np.asarray(y_NC.toarray(), bool)
 

@@ -22,9 +22,7 @@ from medalist.errors import MismatchError
 from medalist.metrics.contract import TAGS, Score, check_ranks, dense, metrics, once, one_hot, row_blocks
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-    Truth = np.ndarray | csr_array
+    from medalist.metrics.contract import Truth
 
 SEVERAL = ("multiclass", *TAGS)
 Column = Callable[[np.ndarray, np.ndarray], Score]

@@ -22,9 +22,7 @@ import numpy as np
 from medalist.metrics.contract import TAGS, check_above, check_sets, dense, metrics, once, reweighing
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-    Truth = np.ndarray | csr_array
+    from medalist.metrics.contract import Truth
 
 
 @dataclass(frozen=True)

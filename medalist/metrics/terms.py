@@ -25,7 +25,7 @@ from medalist.metrics.contract import (
 )
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from medalist.metrics.contract import Truth
 
 
 def hits(y_N: np.ndarray, label_N: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def top_k_accuracy(y_N: np.ndarray, prob_NC: np.ndarray, *, k: int = 5) -> float
     return float(near_hits(y_N, prob_NC, k=k).mean())
 
 
-def surprises(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> np.ndarray:
+def surprises(y: Truth, prob_NC: np.ndarray) -> np.ndarray:
     """-log of the true class's share of its row; for tags the mean over tags of -log of what was true of each.
 
     Raises:
@@ -71,7 +71,7 @@ def surprises(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> np.ndarray:
 
 
 @metrics(eats="prob", better="lower", tasks=CLASSES + TAGS, rows=surprises)
-def log_loss(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> float:
+def log_loss(y: Truth, prob_NC: np.ndarray) -> float:
     """Mean negative log-likelihood of the true class; rows are rescaled to sum to 1, as Kaggle does.
 
     For tags the mean over tags of the two-class log-loss of each, with nothing rescaled.
@@ -79,7 +79,7 @@ def log_loss(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> float:
     return float(surprises(y, prob_NC).mean())
 
 
-def squares(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> np.ndarray:
+def squares(y: Truth, prob_NC: np.ndarray) -> np.ndarray:
     """Squared distance of each row to the truth: a sum over classes (half of it for two), a mean over tags."""
     check_prob(y, prob_NC)
     square_NC = (prob_NC.astype(np.float64) - one_hot(y, prob_NC.shape[1])) ** 2
@@ -88,7 +88,7 @@ def squares(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> np.ndarray:
 
 
 @metrics(eats="prob", better="lower", tasks=CLASSES + TAGS, rows=squares)
-def brier(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> float:
+def brier(y: Truth, prob_NC: np.ndarray) -> float:
     """Mean squared distance of the probabilities to the truth (Brier 1950).
 
     Of two classes it is (p - y)^2 of the second; of more the sum over classes, between 0 and 2, as scikit-learn has
@@ -97,7 +97,7 @@ def brier(y: np.ndarray | csr_array, prob_NC: np.ndarray) -> float:
     return float(squares(y, prob_NC).mean())
 
 
-def precisions_at_k(y: np.ndarray | csr_array, prob_NC: np.ndarray, *, k: int = 5) -> np.ndarray:
+def precisions_at_k(y: Truth, prob_NC: np.ndarray, *, k: int = 5) -> np.ndarray:
     """Average precision of each image's k likeliest classes: sum_{r <= k, r-th is true} precision(r) / min(m, k)."""
     check_ranks(y, prob_NC)
     check_above("k", k, 0)
@@ -112,7 +112,7 @@ def precisions_at_k(y: np.ndarray | csr_array, prob_NC: np.ndarray, *, k: int = 
 
 
 @metrics(eats="prob", better="higher", tasks=CLASSES + TAGS, rows=precisions_at_k)
-def map_at_k(y: np.ndarray | csr_array, prob_NC: np.ndarray, *, k: int = 5) -> float:
+def map_at_k(y: Truth, prob_NC: np.ndarray, *, k: int = 5) -> float:
     """Mean average precision of the k likeliest classes or tags; equal probabilities rank by column.
 
     With one true class it is 1 / rank, or 0 beyond k. An image without true tags scores 0, as on Kaggle.

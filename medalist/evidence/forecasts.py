@@ -1,0 +1,135 @@
+"""What the leaderboard will say: the expected score on a test set of a known size, its interval, and surprise at it.
+
+Axes: R bootstrap rounds, L scores on a leaderboard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from medalist.errors import MismatchError
+from medalist.evidence.comparisons import two_sided
+from medalist.evidence.draws import MAX_BLOCKS, bind, scored
+from medalist.evidence.estimates import interval95
+from medalist.evidence.selection import BestOfMany
+from medalist.registry import Bound
+
+FEW_BLOCKS = 300  # a test set of fewer blocks is drawn in groups as they are
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The score that `num_test` new images are expected to give, its standard error and 95 % interval."""
+
+    score: float
+    stderr: float
+    interval95: tuple[float, float]
+    num_test: int
+
+
+class Surprise(NamedTuple):
+    """How many standard errors an observed score is from its forecast (positive: higher), and the two-sided p."""
+
+    z: float
+    p: float
+
+
+class Ranks(NamedTuple):
+    """Places on a leaderboard, 1 the first: if all goes well, as expected, if all goes badly."""
+
+    best: int
+    expected: int
+    worst: int
+
+
+def forecast(
+    metric: str | Bound[Any],
+    y: Any,
+    answers: Any,
+    *,
+    num_test: int,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    rounds: int = 2000,
+    after: BestOfMany | None = None,
+) -> Forecast:
+    """Forecast the score of a test set from cross-fitted answers to the training rows.
+
+    Two things are not known: what the answers are worth (the error of a score on N rows), and which rows the test set
+    holds (the error of one on M). With t the score on the test set and s the one here, t - s is imitated by the
+    difference of two independent bootstrap scores, on as many groups as give M rows and on all N (a bootstrap-root
+    prediction interval). Their expectations cancel but for what the metric itself owes to the number of rows.
+
+    Test rows are taken to be drawn as the training rows were, and the model that answers them to be as good as those
+    of the folds; it learnt from more rows, so it is often a little better.
+
+    Args:
+        metric: a metric's name or call.
+        y: the truth, N rows.
+        answers: what the metric eats, N rows; no row's answer may have learnt from its label.
+        num_test: M.
+        groups: (N,) of each row, drawn together; test rows are taken to come in such groups too.
+        seed: of the bootstrap.
+        rounds: of the bootstrap.
+        after: where the answers were chosen as the best of many: what `best_of_many` found; the forecast then has its
+            score and error instead of the naive ones.
+
+    Raises:
+        MismatchError: as for `estimate`, or a test set of fewer than one row.
+
+    >>> round(forecast("accuracy", np.arange(100) % 2, np.zeros(100, int), num_test=100).stderr, 2)
+    0.07
+    """
+    if num_test < 1:
+        raise MismatchError(f"got num_test={num_test}, expected the number of test images, 1 or more")
+    bound, share = bind(metric), num_test / int(y.shape[0])
+    many = share * MAX_BLOCKS >= FEW_BLOCKS
+    found = scored(bound, y, [answers], groups, seed, MAX_BLOCKS if many else int(y.shape[0]))
+    here_R = found.bootstrap(rounds)[:, 0]
+    there_R = found.bootstrap(rounds, max(1, round(share * found.num_blocks)))[:, 0]
+    # A mean is expected to be what it is; only other metrics owe something to the number of rows.
+    drift = 0.0 if bound.facts.get("rows") else there_R.mean() - here_R.mean()
+    here_R, there_R = ((part_R - part_R.mean()) * found.correction for part_R in (here_R, there_R))
+    score = float(found.score_A[0])
+    if after is not None:
+        score, here_R = after.score, here_R * (after.stderr / here_R.std() if here_R.std() > 0 else 1.0)
+    rounds = min(len(here_R), len(there_R))
+    error_R = there_R[:rounds] - here_R[:rounds]
+    low, high = interval95(score + drift + error_R)
+    return Forecast(float(score + drift), float(error_R.std()), (low, high), num_test)
+
+
+def surprise(forecast: Forecast, observed: float) -> Surprise:
+    """How surprising an observed score is: z in standard errors, and p of one as far away or farther, either way."""
+    difference = observed - forecast.score
+    z = difference / forecast.stderr if forecast.stderr > 0 else float(np.sign(difference)) * np.inf
+    return Surprise(float(z) if difference else 0.0, two_sided(difference, forecast.stderr))
+
+
+def rank_interval(forecast: Forecast, board: np.ndarray, better: str) -> Ranks:
+    """The place that the forecast takes among the scores of a leaderboard (L,).
+
+    Args:
+        forecast: of the own submission, which is not on the board.
+        board: the others' scores.
+        better: `higher` or `lower`.
+
+    Raises:
+        MismatchError: scores that are no numbers.
+
+    >>> rank_interval(Forecast(0.8, 0.05, (0.7, 0.9), 300), np.array([0.95, 0.85, 0.75, 0.5]), "higher")
+    Ranks(best=2, expected=3, worst=4)
+    """
+    board_L = np.asarray(board, np.float64)
+    if not np.isfinite(board_L).all():
+        raise MismatchError("the leaderboard has scores that are no numbers; leave those rows out")
+    way = 1.0 if better == "higher" else -1.0
+    # One ahead for each better score; equals share the better place.
+    low, expected, high = (
+        1 + int((way * board_L > way * score).sum())
+        for score in (forecast.interval95[0], forecast.score, forecast.interval95[1])
+    )
+    return Ranks(min(low, high), expected, max(low, high))
