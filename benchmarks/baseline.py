@@ -91,7 +91,7 @@ def our_answers(recipe: Any, x_ND: np.ndarray, y: Any, fold_N: np.ndarray, num_c
         for head in recipe.heads
     ]
     names = tuple(map(str, range(num_classes)))
-    return Chain.of(recipe, names).crossfit(np.stack(oofs, axis=1), y, fold_N)[0]
+    return Chain.of(recipe, names).crossfit(np.stack(oofs, axis=1), y, fold_N).answers_N
 
 
 def hand_answers(metric: Any, x_ND: np.ndarray, y: Any, fold_N: np.ndarray, num_classes: int) -> np.ndarray:

@@ -102,7 +102,7 @@ def answers(recipe: Any, features: Any) -> np.ndarray:
     y, num_classes, fold_N = features.train.labels, len(features.train.classes), way.split(recipe, features).fold_N
     x_ND = features.x_ND[:]
     _, result = crossval(heads.bind(recipe.heads[0]), x_ND, y, fold_N, x_ND[:0], num_classes=num_classes)
-    return Chain.of(recipe, features.train.classes).crossfit(result.oof_NC[:, None], y, fold_N)[0]
+    return Chain.of(recipe, features.train.classes).crossfit(result.oof_NC[:, None], y, fold_N).answers_N
 
 
 def random_card(backbone: str, train: Any, seed: int, folder: Path) -> Path:

@@ -76,6 +76,9 @@ class Recipe(Section):
     )
     resize: Literal["crop", "squash", "letterbox"] | None = Field(None, description="null: the weights' own")
     views: tuple[str, ...] = ("center", "flip")
+    fuse: Literal["features", "answers"] = Field(
+        "features", description="views side by side as features, or each answered by itself, the answers weighed"
+    )
     taps: tuple[str, ...] = Field(("pooled", "middle"), description="what is read off a forward pass")
     normalise: Literal["none", "l1", "l2"] = Field("none", description="rows of each space to a norm of 1")
     runtime: str = "auto"

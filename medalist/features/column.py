@@ -18,6 +18,7 @@ from medalist.backbones.runtimes import Runtime, describe_runtime, open_runtime
 from medalist.data.decode import Preprocessing, decoder_version
 from medalist.features.bank import FeatureBank, Space
 from medalist.features.lanes import Lanes
+from medalist.features.views import VIEWS
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Look:
     Args:
         backbone: its weights are loaded only when rows are missing.
         runtime: one of `backbones.runtimes.RUNTIMES`.
-        views: `center`, and `flip` for its mirror image, from the same pixels.
+        views: names of `views.VIEWS`, from the same pixels.
         taps: what is read off one pass, see `backbones.taps`.
         batch: rows of every forward pass; None: what suits the runtime.
     """
@@ -130,8 +131,7 @@ class Column:
             return
         pixels_BHWC = np.stack([self._waiting.pop(key) for key in keys])
         for view in self.look.views:
-            seen_BHWC = pixels_BHWC if view == "center" else pixels_BHWC[:, :, ::-1]
-            self._running.append(self.lanes.submit(self.forward, seen_BHWC))
+            self._running.append(self.lanes.submit(self.forward, VIEWS[view](pixels_BHWC)))
         self._done |= dict.fromkeys(keys)
 
 

@@ -21,9 +21,9 @@ from medalist.errors import RecipeError, near
 from medalist.features.bank import FeatureBank, Space
 from medalist.features.column import Column, Look
 from medalist.features.lanes import Lanes, ahead
+from medalist.features.views import VIEWS
 from medalist.progress import Event, Sink, ignore, track
 
-VIEWS = ("center", "flip")
 AHEAD = 64
 
 

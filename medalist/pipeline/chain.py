@@ -1,7 +1,7 @@
-"""Everything between the members and the answers that learns from labels, as one chain: blend -> decision rule.
+"""Everything between the members and the answers that learns from labels, as one chain: views -> blend -> rule.
 
 One chain, so that it is cross-fitted as one: neither its weights nor its thresholds saw the rows that score it.
-Axes: N training images, M images to answer, L readable ones among them, R members, C classes.
+Axes: N training images, M images to answer, L readable ones among them, R members, V views, C classes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from medalist.crossfit import crossfit
+from medalist.crossfit import apply_inside, fit_outside
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 
 State = dict[str, Any]
+VIEWS = "views"  # the ensemble that weighs one learner's answers to several views
+
+
+@dataclass(frozen=True)
+class Crossfitted:
+    """Answers to the N training rows and the probabilities (N, C) behind them, unseen; and the state of all rows."""
+
+    answers_N: np.ndarray
+    prob_NC: np.ndarray
+    state: State
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Chain:
         decide: decision rule; None: the metric's own.
         classes: C names.
         seed: of whatever an ensemble draws.
+        num_views: V: so many members in a row are one learner's answers to V views of an image; they become one first.
     """
 
     metric: str
@@ -37,11 +48,13 @@ class Chain:
     decide: str | None
     classes: tuple[str, ...]
     seed: int = 0
+    num_views: int = 1
 
     @classmethod
     def of(cls, recipe: Recipe, classes: tuple[str, ...]) -> Chain:
         """The chain that a recipe asks for."""
-        return cls(recipe.metric, recipe.ensemble, recipe.decide, classes, recipe.seed)
+        num_views = len(recipe.views) if recipe.fuse == "answers" else 1
+        return cls(recipe.metric, recipe.ensemble, recipe.decide, classes, recipe.seed, num_views)
 
     @property
     def rule(self) -> Bound[Any]:
@@ -49,16 +62,32 @@ class Chain:
         return rules.bind(self.decide or default_rule(self.metric))
 
     def fit(self, prob_NRC: Any, y: Any) -> State:
-        """Learn blend, then rule, on out-of-fold probabilities."""
+        """Learn the weights of views, then those of learners, then the rule, on out-of-fold probabilities."""
+        state: State = {}
+        if self.num_views > 1:
+            weigh = ensembles.bind(VIEWS)
+            state["views"] = [weigh(part_NVC, y) for part_NVC in self._learners(prob_NRC)]
         ensemble, rule = ensembles.bind(self.ensemble), self.rule
         steer = {"metric": self.metric, "rule": rule.text, "seed": self.seed} if ensemble.facts.get("steered") else {}
-        blend = ensemble(prob_NRC, y, **steer)
+        state["blend"] = ensemble(self._seen(state, prob_NRC), y, **steer)
         names = {"classes": self.classes} if rule.facts.get("names") else {}
-        return {"blend": blend, "rule": rule(ensemble.facts["apply"](blend, prob_NRC), y, **names)}
+        return {**state, "rule": rule(self.blended(state, prob_NRC), y, **names)}
+
+    def _learners(self, prob_NRC: Any) -> list[np.ndarray]:
+        """Each learner's views, (N, V, C)."""
+        return [prob_NRC[:, at : at + self.num_views] for at in range(0, prob_NRC.shape[1], self.num_views)]
+
+    def _seen(self, state: State, prob_NRC: Any) -> Any:
+        """The learners' probabilities, each with its views as one."""
+        if self.num_views == 1:
+            return prob_NRC
+        apply, parts = ensembles.bind(VIEWS).facts["apply"], zip(state["views"], self._learners(prob_NRC), strict=True)
+        return np.stack([apply(weights, part_NVC) for weights, part_NVC in parts], axis=1)
 
     def blended(self, state: State, prob_MRC: Any) -> np.ndarray:
         """(M, C) probabilities of the blend."""
-        prob_MC: np.ndarray = ensembles.bind(self.ensemble).facts["apply"](state["blend"], prob_MRC)
+        apply = ensembles.bind(self.ensemble).facts["apply"]
+        prob_MC: np.ndarray = apply(state["blend"], self._seen(state, prob_MRC))
         return prob_MC
 
     def decided(self, state: State, prob_MC: np.ndarray) -> np.ndarray:
@@ -70,9 +99,11 @@ class Chain:
         """What the metric eats, from the probabilities of the members."""
         return self.decided(state, self.blended(state, prob_MRC))
 
-    def crossfit(self, prob_NRC: Any, y: Any, fold_N: np.ndarray) -> tuple[np.ndarray, State]:
-        """Answers of the N training rows, each by a chain that did not see its fold; and the chain of all rows."""
-        return crossfit(self.fit, self.answers, prob_NRC, y, fold_N)
+    def crossfit(self, prob_NRC: Any, y: Any, fold_N: np.ndarray) -> Crossfitted:
+        """Each fold's rows by a chain that saw nothing of it, and the chain of all rows."""
+        states = fit_outside(self.fit, prob_NRC, y, fold_N)
+        prob_NC = apply_inside(states, self.blended, prob_NRC, fold_N)
+        return Crossfitted(apply_inside(states, self.decided, prob_NC, fold_N), prob_NC, self.fit(prob_NRC, y))
 
     def answer_all(
         self, state: State, prob_LRC: np.ndarray, readable_M: np.ndarray, prior_C: np.ndarray

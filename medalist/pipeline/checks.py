@@ -16,7 +16,7 @@ from medalist.data.table import ImageTable
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
-from medalist.features.extract import VIEWS
+from medalist.features.views import VIEWS
 from medalist.metrics import metrics
 from medalist.recipe import Recipe
 from medalist.registry import Bound
@@ -36,7 +36,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unbound("heads", heads.bind, recipe.heads),
         *_unbound("ensemble", ensembles.bind, [recipe.ensemble]),
         *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
-        *_unknown("views", recipe.views, VIEWS),
+        *_unknown("views", recipe.views, tuple(VIEWS)),
         *_unknown("taps", recipe.taps, TAPS),
         *_unknown("runtime", [recipe.runtime], (AUTO, *RUNTIMES)),
         *_unopened(recipe),

@@ -7,7 +7,7 @@ somebody's script. Axes: N training images, M test images, R members, C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class Decision:
         in_sample: the same metric on rows that members and chain were fitted on; for the gap alone.
         heads: (out-of-fold, in-sample) score of each member by itself, decided by the same rule.
         oof_N: the cross-fitted answers to the training rows.
+        blend: the members as one: out-of-fold, in-sample and test probabilities.
         answers_M: answers to the test rows; where there is no readable image, those to the class prior.
         prob_MC: the blended probabilities behind them.
         chain: JSON state of blend and rule, fitted on all out-of-fold rows; what `predict` applies.
@@ -54,6 +55,7 @@ class Decision:
     in_sample: float
     heads: dict[str, tuple[float, float]]
     oof_N: np.ndarray
+    blend: Predictions
     answers_M: np.ndarray
     prob_MC: np.ndarray
     chain: State
@@ -75,22 +77,30 @@ def decide(chain: Chain, runs: Sequence[Predictions], truth: Truth, readable_M: 
         runs[0].check_same(other)
     y, metric = truth.labels, metrics.bind(chain.metric)
     oof_NRC, fit_NRC = (np.stack([getattr(run, part) for run in runs], axis=1) for part in ("oof_NC", "fit_NC"))
-    oof_N, state = chain.crossfit(oof_NRC, y, truth.fold_N)
+    found = chain.crossfit(oof_NRC, y, truth.fold_N)
     test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
-    answers_M, prob_MC = chain.answer_all(state, test_LRC, readable_M, prior(y, len(truth.classes)))
+    answers_M, prob_MC = chain.answer_all(found.state, test_LRC, readable_M, prior(y, len(truth.classes)))
     return Decision(
-        estimate=estimate(metric, y, oof_N, groups=truth.group_N, seed=chain.seed),
-        in_sample=metric(y, chain.answers(state, fit_NRC)),
+        estimate=estimate(metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed),
+        in_sample=metric(y, chain.answers(found.state, fit_NRC)),
         heads={run.name: _alone(chain, run, truth) for run in runs},
-        oof_N=oof_N,
+        oof_N=found.answers_N,
+        blend=replace(
+            runs[0],
+            name=f"{chain.ensemble}: {', '.join(run.name for run in runs)}",
+            oof_NC=found.prob_NC,
+            test_KMC=prob_MC[readable_M][None],
+            fit_NC=chain.blended(found.state, fit_NRC),
+            meta=found.state,
+        ),
         answers_M=answers_M,
         prob_MC=prob_MC,
-        chain=state,
+        chain=found.state,
     )
 
 
 def _alone(chain: Chain, run: Predictions, truth: Truth) -> tuple[float, float]:
     """Cross-fitted and in-sample score of one member without the others."""
-    metric, y = metrics.bind(chain.metric), truth.labels
-    answers_N, state = chain.crossfit(run.oof_NC[:, None], y, truth.fold_N)
-    return metric(y, answers_N), metric(y, chain.answers(state, run.fit_NC[:, None]))
+    metric, y, chain = metrics.bind(chain.metric), truth.labels, replace(chain, num_views=1)
+    found = chain.crossfit(run.oof_NC[:, None], y, truth.fold_N)
+    return metric(y, found.answers_N), metric(y, chain.answers(found.state, run.fit_NC[:, None]))

@@ -73,8 +73,10 @@ def predict(
             warn(f"{file}: {fact.reason}; answered by the class prior")
     readable_M = np.array([fact.ok for fact in facts], dtype=bool)
     hashes = [fact.hash for fact in facts if fact.ok]
-    x_LD = FeatureBank(cache_folder(cache)).rows(found.spaces, hashes, normalise=recipe.normalise)
-    prob_LRC = np.stack([_head_prob(run_folder, text, recipe, x_LD) for text in decision["heads"]], axis=1)
+    bank = FeatureBank(cache_folder(cache))
+    views_LD = [bank.rows(spaces, hashes, normalise=recipe.normalise) for spaces in found.seen(recipe.fuse)]
+    members = [_head_prob(run_folder, head, recipe, x_LD) for head in decision["heads"] for x_LD in views_LD]
+    prob_LRC = np.stack(members, axis=1)
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))
     chain = Chain.of(recipe, table.classes)

@@ -72,10 +72,9 @@ def carry_out(
         save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
-    with stage("ensemble", log.sink, log.seconds):
-        way.ensemble(recipe, runs, features, folds).save(out / "predictions" / way.slug(recipe.ensemble))
     with stage("decide", log.sink, log.seconds):
         decision = way.decide(recipe, runs, features, folds)
+        decision.blend.save(out / "predictions" / way.slug(recipe.ensemble))
         ledger.write_json(out / "decision.json", _decision_facts(recipe, runs, features, decision))
     with stage("submit", log.sink, log.seconds):
         failpoint("before-submission")
@@ -136,10 +135,11 @@ def _row_notes(features: way.Features, folds: Folds) -> list[str]:
 def _decision_facts(
     recipe: Recipe, runs: Sequence[Predictions], features: way.Features, decision: Decision
 ) -> dict[str, Any]:
+    chain = Chain.of(recipe, features.train.classes)
     return {
-        "heads": [run.name for run in runs],
+        "heads": [run.name for run in runs[:: chain.num_views]],
         "ensemble": recipe.ensemble,
-        "rule": Chain.of(recipe, features.train.classes).rule.text,
+        "rule": chain.rule.text,
         "chain": decision.chain,
         "spaces": [space.name for space in features.extracted.spaces],
         "class_hash": features.train.class_hash,

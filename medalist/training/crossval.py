@@ -10,7 +10,7 @@ Axes: N training images, M test images, D features, C classes, K folds, P penalt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -80,14 +80,26 @@ def crossval(
     _check(task)
     with one_thread():
         states, meta = _states(task, x_ND)
-        oof_NC = np.empty((len(fold_N), num_classes), np.float32)
-        for k in range(task.num_folds):
-            rows = np.flatnonzero(fold_N == k)
-            oof_NC[rows] = heads.predict(head.text, states[k], x_ND, rows)
-        test_KMC = np.stack([heads.predict(head.text, state, x_test_MD) for state in states[:-1]])
-        fit_NC = heads.predict(head.text, states[-1], x_ND)
     fitted = Fitted(head.text, tuple(states[:-1]), states[-1], {"num_classes": num_classes, "seed": seed, **meta})
-    return fitted, CrossValidated(oof_NC, test_KMC, fit_NC, meta)
+    return fitted, replace(answer_view(fitted, x_ND, fold_N, x_test_MD), meta=meta)
+
+
+def answer_view(fitted: Fitted, x_ND: Source, fold_N: np.ndarray, x_test_MD: Source) -> CrossValidated:
+    """What a fitted head says of another view of the same images (the mirrored ones, say), in the same form.
+
+    Args:
+        fitted: what `crossval` returned.
+        x_ND: raw features of the N training rows in that view.
+        fold_N: the folds that the head was fitted with: row i is answered by the model that saw nothing of its fold.
+        x_test_MD: raw features of the test rows in that view.
+    """
+    with one_thread():
+        oof_NC = np.empty((len(fold_N), fitted.meta["num_classes"]), np.float32)
+        for k, state in enumerate(fitted.states):
+            rows = np.flatnonzero(fold_N == k)
+            oof_NC[rows] = heads.predict(fitted.name, state, x_ND, rows)
+        test_KMC = np.stack([heads.predict(fitted.name, state, x_test_MD) for state in fitted.states])
+        return CrossValidated(oof_NC, test_KMC, heads.predict(fitted.name, fitted.refit, x_ND))
 
 
 def _states(task: Task, x_ND: Source) -> tuple[list[State], dict[str, Any]]:
