@@ -47,6 +47,7 @@ class Summary:
         interval95: its 95 % interval.
         score_in_sample: the same metric on rows that the model was fitted on; for the gap alone.
         heads: out-of-fold score and in-sample score of each head by itself.
+        forecast: of the score on the test images: `score`, `stderr`, `interval95`, `num_test`; None without any.
         seconds: wall seconds a stage, with `embed` and `total`.
         images: images that the dataset names, training and test.
         rejected: files and rows left out; `rejected.csv` lists them with their reasons.
@@ -60,6 +61,7 @@ class Summary:
     interval95: tuple[float, float]
     score_in_sample: float
     heads: dict[str, dict[str, float]]
+    forecast: dict[str, Any] | None
     seconds: dict[str, float]
     images: int
     rejected: int
@@ -73,12 +75,20 @@ class Summary:
             f"{self.metric} {self.score:.4f} +- {self.score_stderr:.4f} out of fold (95 % {low:.4f} to {high:.4f});"
             f" in sample {self.score_in_sample:.4f}; all heads blended, each by itself:",
             *(f"  {name}: {s['score']:.4f} (in sample {s['in_sample']:.4f})" for name, s in self.heads.items()),
+            *self._expected(),
             *self.notes,
             f"{self.images} images of the dataset, {self.rejected} files and rows rejected (rejected.csv)",
             ", ".join(f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if stage in self.seconds),
             f"submission: {out / self.submission}" if self.submission else "no test images: no submission",
         ]
         return "\n".join(lines)
+
+    def _expected(self) -> list[str]:
+        if self.forecast is None:
+            return []
+        low, high = self.forecast["interval95"]
+        tested = f"expected on the {self.forecast['num_test']} test images: {self.forecast['score']:.4f}"
+        return [f"{tested} (95 % {low:.4f} to {high:.4f})"]
 
 
 def fingerprint(root: Path) -> str:

@@ -86,6 +86,12 @@ class Recipe(Section):
     heads: tuple[str, ...] = ("ridge", "logistic")
     ensemble: str = "blend"
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
+    test_prior: Literal["train", "tested"] = Field(
+        "train", description="tested: class frequencies of the test set are followed where they are found to differ"
+    )
+    counts: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+        None, description="known number of test images of each class"
+    )
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
     seed: int = 0
 

@@ -14,6 +14,7 @@ import numpy as np
 from medalist.crossfit import apply_inside, fit_outside
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
+from medalist.pipeline.testset import shifted
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 
@@ -111,7 +112,7 @@ class Chain:
         """Answers to M images of which L could be read; of the others nothing is known but how often each class comes.
 
         Args:
-            state: of the chain, fitted on all rows.
+            state: of the chain, fitted on all rows; its `shift`, where it has one, is how the class frequencies differ.
             prob_LRC: probabilities of the members for the readable images.
             readable_M: which images those are.
             prior_C: share of each class, or frequency of each tag, in training; the rule decides on it as on any other
@@ -123,4 +124,5 @@ class Chain:
         prob_MC = np.tile(prior_C.astype(np.float32), (len(readable_M), 1))
         if readable_M.any():
             prob_MC[readable_M] = self.blended(state, prob_LRC)
+        prob_MC = shifted(state.get("shift", {}), prob_MC)
         return self.decided(state, prob_MC), prob_MC

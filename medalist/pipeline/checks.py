@@ -17,12 +17,10 @@ from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
 from medalist.features.views import VIEWS
-from medalist.metrics import metrics
+from medalist.metrics import metrics, tasks_of
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
-
-EATS = {"labels": ("binary", "multiclass"), "prob": ("binary", "multiclass"), "sets": ("tags",)}
 
 
 def check(recipe: Recipe, root: Path, out: Path) -> None:
@@ -52,11 +50,7 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
     Raises:
         RecipeError: one line a fault.
     """
-    eats = metrics.bind(recipe.metric).facts["eats"]
-    faults = []
-    if table.task not in EATS[eats]:
-        fit = [name for name in metrics if table.task in EATS[metrics.bind(name).facts["eats"]]]
-        faults.append(f"metric: {recipe.metric} does not score {table.task}; type --metric {' or '.join(fit)}")
+    faults = list(_strange_task(recipe.metric, table.task))
     for text in recipe.heads:
         tasks = heads.bind(text).facts["tasks"]
         if table.task not in tasks:
@@ -65,6 +59,7 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
         faults.append("data.weight_column: no head takes row weights yet; leave it out")
     if recipe.data.positive is not None:
         faults += _positive(recipe.data.positive, table)
+    faults += _unmet(recipe, table)
     labelled = len(table.labelled())
     if labelled < recipe.folds.k:
         faults.append(f"folds.k: {recipe.folds.k} folds need as many labelled images, there are {labelled}")
@@ -77,6 +72,29 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
             for name in strange
         ]
     _tell(faults)
+
+
+def _strange_task(metric: str, task: str) -> Iterator[str]:
+    """The metric must score the dataset's task."""
+    if task not in tasks_of(metrics.bind(metric)):
+        fit = [name for name in metrics if task in tasks_of(metrics.bind(name))]
+        yield f"metric: {metric} does not score {task}{near(metric, fit)} metrics that do: {', '.join(fit)}"
+
+
+def _unmet(recipe: Recipe, table: ImageTable) -> Iterator[str]:
+    """What is said of the test set as a whole must fit it."""
+    if recipe.test_prior == "tested" and table.task == "tags":
+        yield "test_prior: it is for classes that exclude each other, this dataset is tags; leave it out"
+    if recipe.counts is None:
+        return
+    eats = metrics.bind(recipe.metric).facts["eats"]
+    if eats != "labels":
+        yield f"counts: they rule labels, {recipe.metric} eats {eats}; leave counts out"
+    strange = sorted(recipe.counts.keys() ^ set(table.classes))
+    if strange:
+        yield f"counts: needs each class once; {len(strange)} differ, such as {strange[0]!r}"
+    elif sum(recipe.counts.values()) != len(table.test()):
+        yield f"counts: they sum to {sum(recipe.counts.values())}, there are {len(table.test())} test images"
 
 
 def _positive(positive: str, table: ImageTable) -> Iterator[str]:

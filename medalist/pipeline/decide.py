@@ -6,16 +6,17 @@ somebody's script. Axes: N training images, M test images, R members, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from medalist.decisions.rules import prior
-from medalist.evidence import Estimate, estimate
+from medalist.evidence import Estimate, Forecast, estimate, forecast
 from medalist.metrics import metrics
 from medalist.pipeline.chain import Chain, State
+from medalist.pipeline.testset import labels_with_counts, learn_shift, tell_shift
 from medalist.predictions import Predictions
 
 
@@ -42,6 +43,7 @@ class Decision:
 
     Args:
         estimate: score of the cross-fitted answers, with its error.
+        forecast: what the test set will say, with its interval; None without test images.
         in_sample: the same metric on rows that members and chain were fitted on; for the gap alone.
         heads: (out-of-fold, in-sample) score of each member by itself, decided by the same rule.
         oof_N: the cross-fitted answers to the training rows.
@@ -49,9 +51,11 @@ class Decision:
         answers_M: answers to the test rows; where there is no readable image, those to the class prior.
         prob_MC: the blended probabilities behind them.
         chain: JSON state of blend and rule, fitted on all out-of-fold rows; what `predict` applies.
+        notes: sentences for people.
     """
 
     estimate: Estimate
+    forecast: Forecast | None
     in_sample: float
     heads: dict[str, tuple[float, float]]
     oof_N: np.ndarray
@@ -59,9 +63,18 @@ class Decision:
     answers_M: np.ndarray
     prob_MC: np.ndarray
     chain: State
+    notes: tuple[str, ...] = ()
 
 
-def decide(chain: Chain, runs: Sequence[Predictions], truth: Truth, readable_M: np.ndarray) -> Decision:
+def decide(
+    chain: Chain,
+    runs: Sequence[Predictions],
+    truth: Truth,
+    readable_M: np.ndarray,
+    *,
+    test_prior: str = "train",
+    counts: Mapping[str, int] | None = None,
+) -> Decision:
     """Blend the members and answer for the metric; the chain of both is cross-fitted as one.
 
     Args:
@@ -69,34 +82,52 @@ def decide(chain: Chain, runs: Sequence[Predictions], truth: Truth, readable_M: 
         runs: R members, whose test rows are the readable ones.
         truth: of the N training rows.
         readable_M: which test rows the members know; the others are answered by the class prior.
+        test_prior: `tested`: where the test set's class frequencies are found to differ, they are taken into account.
+        counts: known number of test images of each class; None: not known.
 
     Raises:
         MismatchError: the members are not of the same rows, classes and folds.
     """
     for other in runs[1:]:
         runs[0].check_same(other)
-    y, metric = truth.labels, metrics.bind(chain.metric)
+    y, metric, notes = truth.labels, metrics.bind(chain.metric), list[str]()
     oof_NRC, fit_NRC = (np.stack([getattr(run, part) for run in runs], axis=1) for part in ("oof_NC", "fit_NC"))
-    found = chain.crossfit(oof_NRC, y, truth.fold_N)
     test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
-    answers_M, prob_MC = chain.answer_all(found.state, test_LRC, readable_M, prior(y, len(truth.classes)))
+    found = chain.crossfit(oof_NRC, y, truth.fold_N)
+    state, prob_LC = found.state, chain.blended(found.state, test_LRC)
+    if test_prior == "tested":
+        state["shift"], shift = learn_shift(found.prob_NC, y, prob_LC, seed=chain.seed)
+        notes.append(tell_shift(shift, truth.classes))
+    answers_M, prob_MC = chain.answer_all(state, test_LRC, readable_M, prior(y, len(truth.classes)))
+    if counts is not None:
+        answers_M = labels_with_counts(prob_MC, counts, truth.classes)
+        notes.append("test images were given the class counts that the recipe knows; the score is of answers without")
     return Decision(
         estimate=estimate(metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed),
-        in_sample=metric(y, chain.answers(found.state, fit_NRC)),
+        forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
+        in_sample=metric(y, chain.answers(state, fit_NRC)),
         heads={run.name: _alone(chain, run, truth) for run in runs},
         oof_N=found.answers_N,
         blend=replace(
             runs[0],
             name=f"{chain.ensemble}: {', '.join(run.name for run in runs)}",
             oof_NC=found.prob_NC,
-            test_KMC=prob_MC[readable_M][None],
-            fit_NC=chain.blended(found.state, fit_NRC),
-            meta=found.state,
+            test_KMC=prob_LC[None],
+            fit_NC=chain.blended(state, fit_NRC),
+            meta=state,
         ),
         answers_M=answers_M,
         prob_MC=prob_MC,
-        chain=found.state,
+        chain=state,
+        notes=tuple(notes),
     )
+
+
+def _forecast(chain: Chain, truth: Truth, answers_N: np.ndarray, num_test: int) -> Forecast | None:
+    if not num_test:
+        return None
+    y, groups = truth.labels, truth.group_N
+    return forecast(metrics.bind(chain.metric), y, answers_N, num_test=num_test, groups=groups, seed=chain.seed)
 
 
 def _alone(chain: Chain, run: Predictions, truth: Truth) -> tuple[float, float]:

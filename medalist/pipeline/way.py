@@ -221,7 +221,14 @@ def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, fold
         MismatchError: the runs are not of the same rows, classes and folds.
     """
     chain = Chain.of(recipe, features.train.classes)
-    return decide_on(chain, runs, truth_of(features, folds), features.readable_M)
+    return decide_on(
+        chain,
+        runs,
+        truth_of(features, folds),
+        features.readable_M,
+        test_prior=recipe.test_prior,
+        counts=recipe.counts,
+    )
 
 
 def ensemble(recipe: Recipe, runs: Sequence[Predictions], features: Features, folds: Folds) -> Predictions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ def summarise(
         interval95=found.interval95,
         score_in_sample=decision.in_sample,
         heads={name: {"score": oof, "in_sample": fit} for name, (oof, fit) in decision.heads.items()},
+        forecast=None if decision.forecast is None else asdict(decision.forecast),
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
         images=len(table),
         rejected=len(table.rejected) + len(features.rejected),
@@ -103,6 +104,7 @@ def summarise(
             *log.notes,
             *features.extracted.notes,
             *backbone_notes(recipe),
+            *decision.notes,
             *_row_notes(features, folds),
         ),
         submission=SUBMISSION if len(features.test) else None,

@@ -179,7 +179,7 @@ def test_all_faults_are_told_before_the_first_image(competition: Path, tmp_path:
 
 def test_a_metric_of_another_task_is_told(competition: Path, tmp_path: Path) -> None:
     recipe = load_recipe(metric="f1_samples", backbones=("embedded",))
-    with pytest.raises(RecipeError, match="type --metric accuracy or log_loss"):
+    with pytest.raises(RecipeError, match="metrics that do: accuracy, average_precision_macro"):
         run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")
 
 
