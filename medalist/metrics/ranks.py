@@ -30,8 +30,8 @@ Column = Callable[[np.ndarray, np.ndarray], Score]
 
 def area(y_N: np.ndarray, prob_N: np.ndarray) -> Score:
     """P(positive above negative) + P(equal) / 2, of weighted rows (Mann and Whitney 1947)."""
-    positive, negative = np.flatnonzero(y_N), np.flatnonzero(~y_N)
-    negative = negative[np.argsort(prob_N[negative], kind="stable")]
+    order = np.argsort(prob_N, kind="stable")
+    positive, negative = order[y_N[order]], order[~y_N[order]]
     below_P, upto_P = (np.searchsorted(prob_N[negative], prob_N[positive], side) for side in ("left", "right"))
 
     def score(weight_N: np.ndarray) -> float:
