@@ -84,6 +84,9 @@ class Recipe(Section):
     runtime: str = "auto"
     folds: FoldSection = FoldSection()
     heads: tuple[str, ...] = ("ridge", "logistic")
+    members: Literal["fused", "each", "both"] = Field(
+        "fused", description="heads on all backbones' features side by side, on those of each alone, or both"
+    )
     ensemble: str = "blend"
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
     test_prior: Literal["train", "tested"] = Field(

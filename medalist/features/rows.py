@@ -64,6 +64,10 @@ class Rows:
         blocks = [Block(block.files, block.place_N2[index_n], block.width) for block in self.blocks]
         return Rows(blocks, num_rows=len(index_n), normalise=self.normalise)
 
+    def only(self, blocks: Sequence[int]) -> Rows:
+        """The columns of those blocks, still unread."""
+        return Rows([self.blocks[i] for i in blocks], num_rows=len(self), normalise=self.normalise)
+
     def __getitem__(self, index: Any) -> np.ndarray:
         """Rows by a slice, an array of positions or of booleans."""
         at_n = np.arange(len(self))[index]

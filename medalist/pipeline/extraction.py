@@ -33,13 +33,6 @@ class Extracted:
     spaces: tuple[Space, ...]
     notes: tuple[str, ...] = ()
 
-    def seen(self, fuse: str) -> list[tuple[Space, ...]]:
-        """Spaces that a head sees at once: all of them, or where answers are fused those of each view in turn."""
-        if fuse == "features":
-            return [self.spaces]
-        views = dict.fromkeys(space.key["view"] for space in self.spaces)
-        return [tuple(space for space in self.spaces if space.key["view"] == view) for view in views]
-
 
 def extract(
     recipe: Recipe,

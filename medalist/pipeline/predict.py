@@ -18,15 +18,13 @@ from medalist.data.table import ImageTable
 from medalist.decisions.rules import prior
 from medalist.errors import DataError, MismatchError
 from medalist.features.bank import FeatureBank
-from medalist.features.rows import Rows
-from medalist.fitted import Fitted
 from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.kept import asking, load_table
-from medalist.pipeline.way import slug
+from medalist.pipeline.learners import answer, learners_of
 from medalist.progress import Sink, ignore
-from medalist.recipe import Recipe, load_recipe
+from medalist.recipe import load_recipe
 from medalist.submissions.writers import write
 
 
@@ -73,27 +71,15 @@ def predict(
             warn(f"{file}: {fact.reason}; answered by the class prior")
     readable_M = np.array([fact.ok for fact in facts], dtype=bool)
     hashes = [fact.hash for fact in facts if fact.ok]
-    bank = FeatureBank(cache_folder(cache))
-    views_LD = [bank.rows(spaces, hashes, normalise=recipe.normalise) for spaces in found.seen(recipe.fuse)]
-    members = [_head_prob(run_folder, head, recipe, x_LD) for head in decision["heads"] for x_LD in views_LD]
-    prob_LRC = np.stack(members, axis=1)
+    x_LD = FeatureBank(cache_folder(cache)).rows(found.spaces, hashes, normalise=recipe.normalise)
+    learners = learners_of(recipe, found.spaces)
+    members = [prob_LC for one in learners for prob_LC in answer(one, recipe.final, run_folder, x_LD)]
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))
     chain = Chain.of(recipe, table.classes)
-    answers_M, prob_MC = chain.answer_all(decision["chain"], prob_LRC, readable_M, prior_C)
+    answers_M, prob_MC = chain.answer_all(decision["chain"], np.stack(members, axis=1), readable_M, prior_C)
     ids = _ids(files)
     return _csv(asking(table, ids, answers_M), ids, answers_M, prob_MC)
-
-
-def _head_prob(run_folder: Path, text: str, recipe: Recipe, x_MD: Rows) -> np.ndarray:
-    """(M, C) probabilities of a head: the refit's, or the mean of its folds', as the recipe's `final` says."""
-    from medalist.training import heads
-
-    fitted = Fitted.load(run_folder / "fitted" / slug(text))
-    if recipe.final == "refit":
-        return heads.predict(text, fitted.refit, x_MD)
-    prob_KMC = np.stack([heads.predict(text, state, x_MD) for state in fitted.states])
-    return np.asarray(prob_KMC.mean(axis=0, dtype=np.float32))
 
 
 def _csv(table: ImageTable, ids: Sequence[str], answers_M: np.ndarray, prob_MC: np.ndarray) -> str:

@@ -6,7 +6,6 @@ Nothing here chooses by experiment; every choice that looks at labels is cross-f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, Truth
 from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Extracted, extract
-from medalist.pipeline.kept import asking, label_lists
+from medalist.pipeline.kept import asking
+from medalist.pipeline.learners import fit_learner, learners_of
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
-from medalist.store import failpoint, hash_json
 from medalist.submissions.writers import write
 
 
@@ -40,11 +39,8 @@ class Features:
     Args:
         train: the N labelled rows whose image could be read.
         test: all M test rows.
-        x_ND: features of `train`, read when asked for; all spaces' columns side by side, or where the recipe fuses
-            answers those of the first view.
-        x_test_MD: features of `test`, likewise; a row without a readable image holds zeros.
-        others_ND: the same of `train` in each other view, where the recipe fuses answers.
-        others_test_MD: the same of `test`.
+        x_ND: features of `train`, read when asked for; the spaces' columns side by side.
+        x_test_MD: features of `test`; a row without a readable image holds zeros.
         readable_M: which test rows have features.
         group_N: int64 group of each training row (a group column, duplicates): whole in folds and bootstrap.
         hashes: N hashes of bytes.
@@ -57,8 +53,6 @@ class Features:
     test: ImageTable
     x_ND: Rows
     x_test_MD: Rows
-    others_ND: tuple[Rows, ...]
-    others_test_MD: tuple[Rows, ...]
     readable_M: np.ndarray
     group_N: np.ndarray
     hashes: tuple[str, ...]
@@ -90,20 +84,11 @@ def embed(
     kept, test = np.flatnonzero(readable & labelled), np.flatnonzero(~labelled)
     bank = FeatureBank(cache)
     hashes = [fact.hash if fact.ok else "" for fact in facts]
-
-    def views_of(index: np.ndarray) -> list[Rows]:
-        keys = [hashes[i] for i in index]
-        return [bank.rows(spaces, keys, normalise=recipe.normalise) for spaces in found.seen(recipe.fuse)]
-
-    (x_ND, *others_ND), (x_test_MD, *others_test_MD) = views_of(kept), views_of(test)
-
     return Features(
         train=table.take(kept),
         test=table.take(test),
-        x_ND=x_ND,
-        x_test_MD=x_test_MD,
-        others_ND=tuple(others_ND),
-        others_test_MD=tuple(others_test_MD),
+        x_ND=bank.rows(found.spaces, [hashes[i] for i in kept], normalise=recipe.normalise),
+        x_test_MD=bank.rows(found.spaces, [hashes[i] for i in test], normalise=recipe.normalise),
         readable_M=readable[test],
         group_N=_groups(recipe, table.take(kept), [facts[i] for i in kept]),
         hashes=tuple(hashes[i] for i in kept),
@@ -129,84 +114,12 @@ def split(recipe: Recipe, features: Features) -> Folds:
 
 
 def fit(recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink = ignore) -> tuple[Predictions, ...]:
-    """Each head, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there.
+    """Each learner, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there.
 
-    Where the recipe fuses answers, a head learns from the first view and answers each: so many predictions a head.
+    One member a head, unless the recipe has heads see one backbone, or answers fused: then one a head, sight and view.
     """
-    return tuple(run for text in recipe.heads for run in _fit_head(text, recipe, features, folds, out, sink))
-
-
-def _fit_head(
-    text: str, recipe: Recipe, features: Features, folds: Folds, out: Path, sink: Sink
-) -> tuple[Predictions, ...]:
-    from medalist.training import heads
-    from medalist.training.crossval import answer_view, crossval
-
-    train, readable = features.train, np.flatnonzero(features.readable_M)
-    head = heads.heads.bind(text)
-    key = _head_key(head.text, recipe, features, folds)
-    names = [head.text, *(f"{head.text} on {view}" for view in recipe.views[1 : 1 + len(features.others_ND)])]
-    folders = [out / "predictions" / slug(name) for name in names]
-    if all((folder / "predictions.json").is_file() for folder in folders):
-        done = tuple(Predictions.load(folder) for folder in folders)
-        if all(run.meta["key"] == key for run in done):
-            return done
-    x_test_LD = [rows.take(readable) for rows in (features.x_test_MD, *features.others_test_MD)]
-    fitted, result = crossval(
-        head,
-        features.x_ND,
-        train.labels,
-        folds.fold_N,
-        x_test_LD[0],
-        num_classes=len(train.classes),
-        seed=recipe.seed,
-        sink=sink,
-    )
-    failpoint("in-fit")
-    views = zip(features.others_ND, x_test_LD[1:], strict=True)
-    results = [result, *(answer_view(fitted, x_ND, folds.fold_N, x_LD) for x_ND, x_LD in views)]
-    runs = tuple(
-        Predictions(
-            name=name,
-            ids=tuple(train.ids),
-            test_ids=tuple(features.test.ids[features.readable_M]),
-            oof_NC=seen.oof_NC,
-            test_KMC=heads.predict(head.text, fitted.refit, x_LD)[None] if recipe.final == "refit" else seen.test_KMC,
-            fit_NC=seen.fit_NC,
-            scale="prob",
-            class_hash=train.class_hash,
-            fold_hash=folds.hash,
-            meta={"key": key, **seen.meta},
-        )
-        for name, seen, x_LD in zip(names, results, x_test_LD, strict=True)
-    )
-    fitted.save(out / "fitted" / slug(head.text))
-    for folder, run in zip(folders, runs, strict=True):
-        run.save(folder)
-    return runs
-
-
-def _head_key(head: str, recipe: Recipe, features: Features, folds: Folds) -> str:
-    """Hash of all that a head's predictions depend on."""
-    return hash_json(
-        {
-            "head": head,
-            "seed": recipe.seed,
-            "final": recipe.final,
-            "spaces": [space.name for space in features.extracted.spaces],
-            "fuse": recipe.fuse,
-            "normalise": recipe.normalise,
-            "rows": [features.hashes, features.test_hashes],
-            "labels": label_lists(features.train),
-            "folds": folds.hash,
-            "classes": features.train.class_hash,
-        }
-    )
-
-
-def slug(text: str) -> str:
-    """A head's call as a folder name: `mlp(hidden=8)` -> `mlp-hidden-8`."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
+    learners = learners_of(recipe, features.extracted.spaces)
+    return tuple(run for one in learners for run in fit_learner(one, recipe, features, folds, out, sink=sink))
 
 
 def truth_of(features: Features, folds: Folds) -> Truth:

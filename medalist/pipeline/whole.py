@@ -22,6 +22,7 @@ from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Decision
 from medalist.pipeline.extraction import SETTLED
 from medalist.pipeline.kept import save_table
+from medalist.pipeline.learners import slug
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
 from medalist.recipe import Recipe
@@ -74,7 +75,7 @@ def carry_out(
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
     with stage("decide", log.sink, log.seconds):
         decision = way.decide(recipe, runs, features, folds)
-        decision.blend.save(out / "predictions" / way.slug(recipe.ensemble))
+        decision.blend.save(out / "predictions" / slug(recipe.ensemble))
         ledger.write_json(out / "decision.json", _decision_facts(recipe, runs, features, decision))
     with stage("submit", log.sink, log.seconds):
         failpoint("before-submission")
@@ -139,7 +140,7 @@ def _decision_facts(
 ) -> dict[str, Any]:
     chain = Chain.of(recipe, features.train.classes)
     return {
-        "heads": [run.name for run in runs[:: chain.num_views]],
+        "members": [run.name for run in runs],
         "ensemble": recipe.ensemble,
         "rule": chain.rule.text,
         "chain": decision.chain,

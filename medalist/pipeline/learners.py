@@ -1,0 +1,170 @@
+"""Learners of a recipe: each of its heads on each of its sights, cross-validated once and kept; one member a view.
+
+A sight is the columns that a head looks at: all backbones side by side, or one of them. Where answers are fused it has
+several views, each answered by the same head. Axes: N training images, M test images, L readable ones, D features.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medalist.features.bank import Space
+from medalist.features.rows import Rows
+from medalist.fitted import Fitted
+from medalist.pipeline.kept import label_lists
+from medalist.predictions import Predictions
+from medalist.progress import Sink
+from medalist.recipe import Recipe
+from medalist.store import failpoint, hash_json
+
+if TYPE_CHECKING:
+    from medalist.data.splits import Folds
+    from medalist.pipeline.way import Features
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a learner sees.
+
+    Args:
+        backbone: the only one; empty where all are side by side.
+        views: name of each view that is answered by itself (the first is empty: the head learns from it), and which
+            spaces it shows.
+    """
+
+    backbone: str
+    views: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A head on a sight."""
+
+    head: str
+    sight: Sight
+
+    @property
+    def name(self) -> str:
+        """`ridge`, or where it sees one backbone `ridge of mobilenetv2`."""
+        return f"{self.head} of {self.sight.backbone}" if self.sight.backbone else self.head
+
+    @property
+    def members(self) -> list[str]:
+        """A name a view."""
+        return [f"{self.name} on {view}" if view else self.name for view, _ in self.sight.views]
+
+    def seen(self, x_ND: Rows) -> list[Rows]:
+        """The columns of each view, unread."""
+        return [x_ND.only(spaces) for _, spaces in self.sight.views]
+
+
+def learners_of(recipe: Recipe, spaces: Sequence[Space]) -> list[Learner]:
+    """Each head of a recipe on each sight."""
+    from medalist.training.heads import heads
+
+    names = list(dict.fromkeys(space.key["name"] for space in spaces))
+    alone = [] if recipe.members == "fused" or len(names) == 1 else names
+    shown = [*([""] if recipe.members != "each" or not alone else []), *alone]
+    sights = [_sight(recipe, spaces, backbone) for backbone in shown]
+    return [Learner(heads.bind(text).text, sight) for sight in sights for text in recipe.heads]
+
+
+def _sight(recipe: Recipe, spaces: Sequence[Space], backbone: str) -> Sight:
+    mine = [i for i, space in enumerate(spaces) if backbone in ("", space.key["name"])]
+    if recipe.fuse == "features":
+        return Sight(backbone, (("", tuple(mine)),))
+    parts = ((view, tuple(i for i in mine if spaces[i].key["view"] == view)) for view in recipe.views)
+    return Sight(backbone, tuple((view if place else "", part) for place, (view, part) in enumerate(parts)))
+
+
+def fit_learner(
+    learner: Learner, recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink
+) -> tuple[Predictions, ...]:
+    """Its members' predictions; saved in `out/fitted` and `out/predictions`, and not made again where they stand."""
+    from medalist.training import heads
+    from medalist.training.crossval import answer_view, crossval
+
+    key = _key(learner, recipe, features, folds)
+    folders = [out / "predictions" / slug(name) for name in learner.members]
+    if all((folder / "predictions.json").is_file() for folder in folders):
+        done = tuple(Predictions.load(folder) for folder in folders)
+        if all(run.meta["key"] == key for run in done):
+            return done
+    train = features.train
+    views_ND = learner.seen(features.x_ND)
+    views_LD = [x_MD.take(np.flatnonzero(features.readable_M)) for x_MD in learner.seen(features.x_test_MD)]
+    fitted, first = crossval(
+        heads.heads.bind(learner.head),
+        views_ND[0],
+        train.labels,
+        folds.fold_N,
+        views_LD[0],
+        num_classes=len(train.classes),
+        seed=recipe.seed,
+        sink=sink,
+    )
+    failpoint("in-fit")
+    rest = zip(views_ND[1:], views_LD[1:], strict=True)
+    found = [first, *(answer_view(fitted, x_ND, folds.fold_N, x_LD) for x_ND, x_LD in rest)]
+    runs = tuple(
+        Predictions(
+            name=name,
+            ids=tuple(train.ids),
+            test_ids=tuple(features.test.ids[features.readable_M]),
+            oof_NC=part.oof_NC,
+            test_KMC=part.test_KMC
+            if recipe.final == "folds"
+            else heads.predict(learner.head, fitted.refit, x_LD)[None],
+            fit_NC=part.fit_NC,
+            scale="prob",
+            class_hash=train.class_hash,
+            fold_hash=folds.hash,
+            meta={"key": key, **part.meta},
+        )
+        for name, part, x_LD in zip(learner.members, found, views_LD, strict=True)
+    )
+    fitted.save(out / "fitted" / slug(learner.name))
+    for folder, run in zip(folders, runs, strict=True):
+        run.save(folder)
+    return runs
+
+
+def _key(learner: Learner, recipe: Recipe, features: Features, folds: Folds) -> str:
+    """Hash of all that a learner's predictions depend on."""
+    spaces = features.extracted.spaces
+    facts: dict[str, Any] = {
+        "head": learner.head,
+        "seed": recipe.seed,
+        "final": recipe.final,
+        "views": [[spaces[i].name for i in part] for _, part in learner.sight.views],
+        "normalise": recipe.normalise,
+        "rows": [features.hashes, features.test_hashes],
+        "labels": label_lists(features.train),
+        "folds": folds.hash,
+        "classes": features.train.class_hash,
+    }
+    return hash_json(facts)
+
+
+def answer(learner: Learner, final: str, run_folder: Path, x_LD: Rows) -> list[np.ndarray]:
+    """(L, C) probabilities of each member for new images: the refit's, or the mean of the folds', as `final` says."""
+    from medalist.training import heads
+
+    fitted = Fitted.load(run_folder / "fitted" / slug(learner.name))
+    states = (fitted.refit,) if final == "refit" else fitted.states
+    answers = []
+    for seen_LD in learner.seen(x_LD):
+        prob_KLC = np.stack([heads.predict(learner.head, state, seen_LD) for state in states])
+        answers.append(prob_KLC.mean(axis=0, dtype=np.float32))
+    return answers
+
+
+def slug(text: str) -> str:
+    """A name as a folder's: `mlp(hidden=8)` -> `mlp-hidden-8`."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
