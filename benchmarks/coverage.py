@@ -175,7 +175,8 @@ def fixed(metric: str, prob_NC: np.ndarray) -> np.ndarray:
     from medalist.metrics import metrics
 
     eats = metrics.bind(metric).facts["eats"]
-    return {"labels": prob_NC.argmax(axis=1), "sets": prob_NC >= TAGS_FROM, "prob": prob_NC}[eats]
+    answers: dict[str, np.ndarray] = {"labels": prob_NC.argmax(axis=1), "sets": prob_NC >= TAGS_FROM, "prob": prob_NC}
+    return answers[eats]
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def area(y_N: np.ndarray, prob_N: np.ndarray) -> Score:
     def score(weight_N: np.ndarray) -> float:
         sum_N, weight_P = _running(weight_N[negative]), weight_N[positive]
         num_pairs = weight_P.sum() * sum_N[-1]
-        return float(weight_P @ (sum_N[below_P] + sum_N[upto_P]) / (2 * num_pairs)) if num_pairs > 0 else np.nan
+        return _dot(weight_P, sum_N[below_P] + sum_N[upto_P]) / (2 * num_pairs) if num_pairs > 0 else np.nan
 
     return score
 
@@ -53,7 +53,7 @@ def precision_area(y_N: np.ndarray, prob_N: np.ndarray) -> Score:
         all_N, positive_P = _running(weight_N[order]), _running(weight_N[positive])
         # Before the first row that was drawn both sums are 0, and so is its weight.
         precision_P = positive_P[among_positive_P] / np.maximum(all_N[among_all_P], 1e-300)
-        return float(weight_N[positive] @ precision_P / positive_P[-1]) if positive_P[-1] > 0 else np.nan
+        return _dot(weight_N[positive], precision_P) / positive_P[-1] if positive_P[-1] > 0 else np.nan
 
     return score
 
@@ -61,6 +61,11 @@ def precision_area(y_N: np.ndarray, prob_N: np.ndarray) -> Score:
 def _running(weight: np.ndarray) -> np.ndarray:
     """Sums of the first 0, 1, ... weights."""
     return np.append(0.0, np.cumsum(weight))
+
+
+def _dot(a_N: np.ndarray, b_N: np.ndarray) -> float:
+    # Not `@`: a BLAS wakes all its threads for it, which on busy cores takes 20 times as long as the sum.
+    return float(np.einsum("n,n->", a_N, b_N))
 
 
 def second(column: Column) -> Any:

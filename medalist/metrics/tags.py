@@ -56,7 +56,8 @@ def of_tags(y_NC: Truth, set_NC: np.ndarray) -> Callable[[np.ndarray], Counts]:
 def of_all(y_NC: Truth, set_NC: np.ndarray) -> Callable[[np.ndarray], Counts]:
     """Counts of all decisions, of weighted images."""
     image = of_images(y_NC, set_NC)
-    return lambda weight_N: Counts(*(np.atleast_1d(part @ weight_N) for part in (image.hit, image.true, image.said)))
+    size_3N = np.stack([image.hit, image.true, image.said]).astype(np.float64)
+    return lambda weight_N: Counts(*np.einsum("kn,n->k", size_3N, weight_N)[:, None])
 
 
 def ratio(above: np.ndarray, below: np.ndarray, counts: Counts, empty: float) -> np.ndarray:
