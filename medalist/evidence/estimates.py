@@ -32,6 +32,9 @@ def estimate(
 ) -> Estimate:
     """Score `answers`, with a bootstrap over groups for its error.
 
+    Where every answer is equally good, such as all right, the bootstrap sees no error at all; of N right answers still
+    up to 3 / N may be wrong elsewhere (the rule of three, 95 %).
+
     Args:
         metric: a metric's name or call.
         y: the truth, N rows.

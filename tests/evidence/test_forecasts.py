@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from medalist.errors import MismatchError
 from medalist.evidence import Forecast, best_of_many, forecast, rank_interval, surprise
+from medalist.metrics import f1_macro
 
 
 def right(rng: np.random.Generator, num_rows: int) -> np.ndarray:
@@ -25,9 +26,9 @@ def test_the_error_has_both_parts() -> None:
 
 
 def test_a_small_test_set_of_many_rows_is_drawn_row_by_row() -> None:
-    label_N = right(np.random.default_rng(1), 60_000)
-    got = forecast("accuracy", np.ones(60_000, int), label_N, num_test=100, rounds=1000)
-    assert got.stderr == pytest.approx(np.sqrt(0.8 * 0.2 / 100), rel=0.08)
+    label_N = right(np.random.default_rng(1), 20_000)
+    got = forecast("accuracy", np.ones(20_000, int), label_N, num_test=50, rounds=600)
+    assert got.stderr == pytest.approx(np.sqrt(0.8 * 0.2 / 50), rel=0.1)
 
 
 def test_the_interval_covers_the_leaderboard_as_often_as_it_says() -> None:
@@ -46,12 +47,10 @@ def skewed(rng: np.random.Generator, num_rows: int) -> tuple[np.ndarray, np.ndar
 
 def test_it_covers_also_a_metric_that_is_no_mean() -> None:
     rng, covered = np.random.default_rng(3), 0
-    from medalist.metrics import f1_macro
-
-    for seed in range(200):
+    for seed in range(120):
         got = forecast("f1_macro", *skewed(rng, 300), num_test=150, seed=seed, rounds=200)
         covered += got.interval95[0] <= f1_macro(*skewed(rng, 150)) <= got.interval95[1]
-    assert 0.89 <= covered / 200 <= 0.99
+    assert 0.88 <= covered / 120 < 1
 
 
 def test_rows_of_a_group_come_together_on_the_test_set_too() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.metrics import f1_score, fbeta_score, jaccard_score, precision_score, recall_score
@@ -44,6 +44,7 @@ def test_f1_samples_is_scikit_learns(seed: int, num_rows: int, num_tags: int, de
 
 @pytest.mark.parametrize("name", SCORES)
 @given(*drawn_sets)
+@settings(max_examples=30)
 def test_samples_are_scikit_learns_but_for_empty_images(
     name: str, seed: int, num_rows: int, num_tags: int, density: float
 ) -> None:
@@ -56,6 +57,7 @@ def test_samples_are_scikit_learns_but_for_empty_images(
 
 @pytest.mark.parametrize("name", SCORES)
 @given(*drawn_sets)
+@settings(max_examples=30)
 def test_macro_is_scikit_learns_over_the_tags_that_occur(
     name: str, seed: int, num_rows: int, num_tags: int, density: float
 ) -> None:
@@ -69,6 +71,7 @@ def test_macro_is_scikit_learns_over_the_tags_that_occur(
 
 @pytest.mark.parametrize("name", [name for name in SCORES if "jaccard" not in name])
 @given(*drawn_sets)
+@settings(max_examples=30)
 def test_micro_is_scikit_learns(name: str, seed: int, num_rows: int, num_tags: int, density: float) -> None:
     y_NC, set_NC = sets(seed, num_rows, num_tags, density)
     function, options = SCORES[name]
