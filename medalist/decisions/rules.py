@@ -1,108 +1,63 @@
 """Decision rules: probabilities -> the answers that a metric eats, learnt on out-of-fold rows.
 
-A rule is a pair of functions. `fit(prob_NC, y, ...) -> state` is registered under its name and returns a dict that JSON
-can hold; its fact `apply` is `(state, prob_MC) -> answers`, its fact `gives` what the answers are (a metric's `eats`).
-Cross-fitted, the answers are honest: `crossfit(rule, rule.facts["apply"], prob_NC, y, fold_N)`.
-
-Axes: N labelled images, M images to answer, C classes.
+`contract.py` says what a rule is; importing this file registers those of `labels.py`, `probabilities.py`, `sets.py`.
+Axes: N labelled images, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medalist.decisions import calibration, thresholds
-from medalist.errors import RecipeError
-from medalist.metrics import dense, metrics
-from medalist.registry import Registry
+# Importing the files registers their rules.
+from medalist.decisions import labels, probabilities, sets  # noqa: F401
+from medalist.decisions.contract import State as State
+from medalist.decisions.contract import rules as rules
+from medalist.metrics import metrics
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-State = dict[str, Any]
-rules: Registry[Callable[..., State]] = Registry("decision rule")
-
-DEFAULTS = {"labels": "argmax", "prob": "calibrated", "sets": "threshold"}
+# What serves a metric that has no rule of its own, by what it eats.
+FALLBACK = {"labels": "argmax", "prob": "as_is", "sets": "threshold"}
+PROPER = ("log_loss", "brier")
 
 
 def default_rule(metric: str) -> str:
-    """The rule that answers in the kind that `metric` eats.
+    """The rule that serves a metric best; a metric of the user's own gets what fits what it eats.
 
-    >>> default_rule("f1_samples")
-    'threshold'
+    F of tags is served by thresholds a tag (macro), one exact threshold (micro) or the best set by expected F
+    (samples), with the metric's beta. Jaccard rises with F1, tag by tag and set by set: it takes the same rules.
+
+    >>> default_rule("fbeta_samples(beta=2)")
+    'expected_f(beta=2)'
     """
-    return DEFAULTS[metrics.bind(metric).facts["eats"]]
+    bound = metrics.bind(metric)
+    eats = bound.facts["eats"]
+    if bound.name in PROPER:
+        return "calibrated"
+    if eats == "labels":
+        return _of_labels(bound.name, bound.text) or FALLBACK[eats]
+    return (eats == "sets" and _of_sets(bound.name, bound.arguments.get("beta"))) or FALLBACK[eats]
 
 
-def likeliest(state: State, prob_MC: np.ndarray) -> np.ndarray:
-    """The class with the largest probability, int32; of equal ones the first."""
-    return np.asarray(np.argmax(prob_MC, axis=1), np.int32)
+def _of_labels(name: str, call: str) -> str | None:
+    if name == "quadratic_kappa":
+        return "cut_points"
+    macro = name == "balanced_accuracy" or name.startswith(("f1_macro", "fbeta_macro"))
+    return f"adjusted(metric={call!r})" if macro else None
 
 
-@rules(apply=likeliest, gives="labels")
-def argmax(prob_NC: np.ndarray, y_N: np.ndarray) -> State:
-    """Nothing to learn: accuracy is best served by the likeliest class."""
-    return {}
-
-
-def recalibrated(state: State, prob_MC: np.ndarray) -> np.ndarray:
-    """Probabilities after the temperature and the clip, float32, rows summing to 1."""
-    warm_MC = calibration.apply_temperature(prob_MC, state["temperature"])
-    return calibration.apply_clip(warm_MC, state["low"], state["high"])
-
-
-@rules(apply=recalibrated, gives="prob")
-def calibrated(
-    prob_NC: np.ndarray,
-    y_N: np.ndarray,
-    *,
-    temperature: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
-) -> State:
-    """A temperature, then a clip to [low, high], with the least log-loss; each is learnt unless it is given.
-
-    Raises:
-        RecipeError: a temperature that is not positive, or bounds that leave no room.
-    """
-    if temperature is not None and not temperature > 0:
-        raise RecipeError(f"calibrated takes a temperature above 0, got {temperature}")
-    if not 0 <= (low or 0.0) < (1.0 if high is None else high) <= 1:
-        raise RecipeError(f"calibrated takes 0 <= low < high <= 1, got low={low}, high={high}")
-    if temperature is None:
-        temperature = calibration.fit_temperature(prob_NC, y_N)
-    if low is None:
-        warm_NC = calibration.apply_temperature(prob_NC, temperature)
-        low, high = calibration.fit_clip(warm_NC, y_N, high=high)
-    if high is None:
-        high = calibration.default_high(low, prob_NC.shape[1])
-    return {"temperature": float(temperature), "low": float(low), "high": float(high)}
-
-
-def likely_enough(state: State, prob_MC: np.ndarray) -> np.ndarray:
-    """Tags at or above the threshold, and in any case the `at_least` likeliest; boolean (M, C)."""
-    return thresholds.cut(prob_MC, state["value"], state["at_least"])
-
-
-@rules(apply=likely_enough, gives="sets")
-def threshold(
-    prob_NC: np.ndarray, y_NC: np.ndarray | csr_array, *, value: float | None = None, at_least: int = 1
-) -> State:
-    """One threshold for all tags with the largest mean F1 of sets, unless `value` gives it; each image gets `at_least`.
-
-    Raises:
-        RecipeError: a value outside [0, 1], or a negative number of tags.
-    """
-    if value is not None and not 0 <= value <= 1:
-        raise RecipeError(f"threshold takes a value between 0 and 1, got {value}")
-    if at_least < 0:
-        raise RecipeError(f"threshold takes at_least=0 or more tags, got {at_least}")
-    if value is None:
-        value = thresholds.best_threshold(prob_NC, dense(y_NC), at_least=at_least)
-    return {"value": float(value), "at_least": int(at_least)}
+def _of_sets(name: str, beta: float | None) -> str | None:
+    given = "" if beta is None else f"beta={beta!r}"
+    family, _, average = name.partition("_")
+    if family not in ("f1", "fbeta", "jaccard"):
+        return None
+    if average == "micro":
+        return f"threshold(average='micro', at_least=0{given and ', ' + given})"
+    rule = {"macro": "tag_thresholds", "samples": "expected_f"}.get(average)
+    return f"{rule}({given})" if rule and given else rule
 
 
 def prior(y: np.ndarray | csr_array, num_classes: int) -> np.ndarray:

@@ -12,33 +12,35 @@ import numpy as np
 MAX_EVENTS = 2**23
 
 
-def cut(prob_NC: np.ndarray, threshold: float, at_least: int) -> np.ndarray:
+def cut(prob_NC: np.ndarray, threshold: float | np.ndarray, at_least: int) -> np.ndarray:
     """Tags with a probability of `threshold` or more, and in any case the `at_least` likeliest; boolean (N, C).
 
-    Equal probabilities rank by column.
+    Equal probabilities rank by column; what has one below 0 is never taken. `threshold` may be one a tag, (C,).
     """
     # float64 on purpose: the threshold lies between two neighbouring float32 values and must not round onto one.
     set_NC = np.asarray(prob_NC >= np.float64(threshold))
     short_N = np.flatnonzero(np.count_nonzero(set_NC, axis=1) < at_least)
     rest_NC = prob_NC[short_N]
-    for _ in range(min(at_least, prob_NC.shape[1])):
+    for _ in range(min(at_least, prob_NC.shape[1]) if len(short_N) else 0):
         best_N = rest_NC.argmax(axis=1)
-        set_NC[short_N, best_N] = True
-        rest_NC[np.arange(len(rest_NC)), best_N] = -np.inf
+        row_N = np.arange(len(rest_NC))
+        set_NC[short_N, best_N] |= rest_NC[row_N, best_N] >= 0
+        rest_NC[row_N, best_N] = -np.inf
     return set_NC
 
 
-def best_threshold(prob_NC: np.ndarray, y_NC: np.ndarray, *, at_least: int = 1) -> float:
-    """The one threshold with the largest mean F1 of the sets that `cut` gives.
+def best_threshold(prob_NC: np.ndarray, y_NC: np.ndarray, *, at_least: int = 1, beta: float = 1.0) -> float:
+    """The one threshold with the largest mean F-beta of the sets that `cut` gives.
 
     As the threshold falls, tags join the sets in the order of their probability. The k-th tag to join image i moves its
-    F1 from 2 h / (m + k - 1) to 2 h' / (m + k), with m true tags and h, h' of them among the k - 1, k likeliest.
-    Sorted over all images, the cumulative sum of these steps is the mean F1 at every possible cut.
+    F from (1 + b^2) h / (b^2 m + k - 1) to (1 + b^2) h' / (b^2 m + k), with m true tags and h, h' of them among the
+    k - 1, k likeliest. Sorted over all images, the cumulative sum of these steps is the mean F at every possible cut.
 
     Args:
-        prob_NC: probabilities.
+        prob_NC: probabilities; below 0 a tag is never taken.
         y_NC: boolean truth.
         at_least: number of tags that every image gets.
+        beta: weight of recall against precision.
 
     Returns:
         The middle between the best cut's last probability and the next one; of equal cuts the one with fewest tags.
@@ -49,7 +51,7 @@ def best_threshold(prob_NC: np.ndarray, y_NC: np.ndarray, *, at_least: int = 1) 
     order = np.lexsort((-prob_E, row_E))
     row_E, column_E, prob_E = row_E[order], column_E[order], prob_E[order]
     # 2. Each event's step; the first `at_least` of an image are taken at every cut.
-    step_E, rank_E = _steps(row_E, y_NC[row_E, column_E], np.count_nonzero(y_NC, axis=1))
+    step_E, rank_E = _steps(row_E, y_NC[row_E, column_E], np.count_nonzero(y_NC, axis=1), beta)
     free_E = rank_E > at_least
     start = np.count_nonzero(~y_NC.any(axis=1)) + step_E[~free_E].sum()
     # 3. Steps by falling probability.
@@ -66,16 +68,17 @@ def _floor(prob_NC: np.ndarray) -> float:
     return float(np.nextafter(first_out, np.float32(2)))
 
 
-def _steps(row_E: np.ndarray, hit_E: np.ndarray, size_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By how much each event moves its image's F1, and its rank in its image from 1; events are sorted by image."""
+def _steps(row_E: np.ndarray, hit_E: np.ndarray, size_N: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """By how much each event moves its image's F, and its rank in its image from 1; events are sorted by image."""
     first_N = np.searchsorted(row_E, np.arange(len(size_N)))
     rank_E = np.arange(1, len(row_E) + 1) - first_N[row_E]
     hits_E = np.cumsum(hit_E)
     hits_E = hits_E - np.append(0, hits_E)[first_N[row_E]]
-    after_E = 2.0 * hits_E / (size_N[row_E] + rank_E)
-    both_E = size_N[row_E] + rank_E - 1
+    true_E = beta**2 * size_N[row_E]
+    after_E = (1 + beta**2) * hits_E / (true_E + rank_E)
     # An empty answer to an empty truth is right.
-    before_E = np.where(both_E == 0, 1.0, 2.0 * (hits_E - hit_E) / np.maximum(both_E, 1))
+    empty_E = (size_N[row_E] == 0) & (rank_E == 1)
+    before_E = np.where(empty_E, 1.0, (1 + beta**2) * (hits_E - hit_E) / np.where(empty_E, 1.0, true_E + rank_E - 1))
     return after_E - before_E, rank_E
 
 

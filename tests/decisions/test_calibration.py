@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from medalist.decisions.calibration import apply_clip, apply_temperature, fit_clip, fit_temperature
+from medalist.decisions.calibration import (
+    apply_clip,
+    apply_temperature,
+    clip_facts,
+    default_high,
+    fit_both,
+    fit_clip,
+    fit_temperature,
+)
 from medalist.metrics import log_loss
 
 
@@ -85,3 +93,57 @@ def test_it_costs_at_most_the_imagined_half_image_on_its_own_rows(seed: int, tem
     warm_NC = apply_temperature(prob_NC, fit_temperature(prob_NC, y_N))
     got = log_loss(y_N, apply_clip(warm_NC, *fit_clip(warm_NC, y_N)))
     assert got <= log_loss(y_N, prob_NC) + 0.5 * 20 / 300
+
+
+def noisy(seed: int, num_rows: int, share: float, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Confident, calibrated probabilities, but for a share of labels drawn at random."""
+    rng = np.random.default_rng(seed)
+    logit_NC = 6 * rng.standard_normal((num_rows, num_classes))
+    prob_NC = softmax(logit_NC, axis=1)
+    y_N = (prob_NC.cumsum(axis=1) > rng.random((num_rows, 1))).argmax(axis=1)
+    wrong_N = rng.random(num_rows) < share
+    y_N[wrong_N] = rng.integers(num_classes, size=int(wrong_N.sum()))
+    return prob_NC.astype(np.float32), y_N
+
+
+def one_after_the_other(prob_NC: np.ndarray, y_N: np.ndarray) -> tuple[float, float]:
+    temperature = fit_temperature(prob_NC, y_N)
+    return temperature, fit_clip(apply_temperature(prob_NC, temperature), y_N)[0]
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+@pytest.mark.parametrize(("share", "num_rows"), [(0.0, 100), (0.0, 1000), (0.01, 100), (0.01, 1000), (0.01, 4000)])
+def test_both_together_are_never_worse_than_one_after_the_other(share: float, num_rows: int, num_classes: int) -> None:
+    gains = []
+    for seed in range(12):
+        fit, new = noisy(seed, num_rows, share, num_classes), noisy(100 + seed, 5000, share, num_classes)
+        answers = [
+            apply_clip(apply_temperature(new[0], temperature), low, default_high(low, num_classes))
+            for temperature, low in (fit_both(*fit), one_after_the_other(*fit))
+        ]
+        gains.append(log_loss(new[1], answers[1]) - log_loss(new[1], answers[0]))
+    stderr = np.std(gains, ddof=1) / np.sqrt(len(gains))
+    assert np.mean(gains) >= -2 * stderr
+    if share and num_rows == 4000:
+        assert np.mean(gains) > 2 * stderr
+
+
+def test_the_clip_is_the_mean_of_its_posterior_and_the_facts_say_so() -> None:
+    y_N = np.arange(2000) % 2
+    prob_NC = np.clip(np.eye(2)[y_N], 1e-6, 1 - 1e-6).astype(np.float32)
+    y_N[:7] = 1 - y_N[:7]
+    low, high = fit_clip(prob_NC, y_N)
+    facts = clip_facts(prob_NC, y_N, low, high)
+    assert (facts["beyond"], facts["errors"]) == (2000, 7)
+    # Beta(7 + 1/2, 1993 + 1/2) has the mean 7.5 / 2001.
+    assert facts["error_rate"] == pytest.approx(7.5 / 2001)
+    assert low == pytest.approx(7.5 / 2001, rel=0.15)
+    y_more_N = y_N.copy()
+    y_more_N[50] = 1 - y_more_N[50]
+    clipped_NC = apply_clip(prob_NC, low, high)
+    assert facts["log_loss"] == pytest.approx(log_loss(y_N, clipped_NC), rel=1e-5)
+    assert facts["log_loss_one_more"] == pytest.approx(log_loss(y_more_N, clipped_NC), rel=1e-5)
+    # By hand: at this error rate the clip saves the difference of two cross-entropies.
+    rate, tail = facts["error_rate"], 1e-6
+    gain = rate * np.log(low / tail) + (1 - rate) * np.log((1 - low) / (1 - tail))
+    assert facts["expected_gain"] == pytest.approx(gain, rel=2e-2)

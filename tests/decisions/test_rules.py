@@ -9,19 +9,36 @@ from scipy.sparse import csr_array
 from medalist.crossfit import crossfit
 from medalist.decisions.rules import default_rule, prior, rules
 from medalist.errors import RecipeError
-from medalist.metrics import f1_samples, log_loss, metrics
+from medalist.metrics import f1_samples, log_loss, metrics, set_f1
 
 
 def test_each_metric_has_a_rule_that_gives_what_it_eats() -> None:
     for name in metrics:
         assert rules.bind(default_rule(name)).facts["gives"] == metrics.bind(name).facts["eats"]
-    assert [default_rule(name) for name in ("accuracy", "log_loss", "f1_samples")] == [
-        "argmax",
-        "calibrated",
-        "threshold",
-    ]
     with pytest.raises(RecipeError, match="did you mean 'accuracy'"):
         default_rule("acuracy")
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule"),
+    [
+        ("accuracy", "argmax"),
+        ("matthews", "argmax"),
+        ("balanced_accuracy", "adjusted(metric='balanced_accuracy')"),
+        ("quadratic_kappa", "cut_points"),
+        ("log_loss", "calibrated"),
+        ("brier", "calibrated"),
+        ("roc_auc", "as_is"),
+        ("f1_macro", "tag_thresholds"),
+        ("fbeta_macro(beta=0.5)", "tag_thresholds(beta=0.5)"),
+        ("fbeta_micro(beta=2)", "threshold(average='micro', at_least=0, beta=2)"),
+        ("f1_samples", "expected_f"),
+        ("fbeta_samples(beta=2)", "expected_f(beta=2)"),
+        ("recall_samples", "threshold"),
+    ],
+)
+def test_the_rule_of_a_metric(metric: str, rule: str) -> None:
+    assert default_rule(metric) == rule
 
 
 def test_argmax_takes_the_first_of_equals() -> None:
@@ -36,11 +53,12 @@ def test_what_is_given_is_not_learnt() -> None:
     prob_NC, y_N = np.array([[0.999, 0.001], [0.3, 0.7]], np.float32), np.array([1, 0])
     rule = rules.bind("calibrated(low=0.005, high=0.995, temperature=1.0)")
     state = rule(prob_NC, y_N)
-    assert state == {"temperature": 1.0, "low": 0.005, "high": 0.995}
+    assert (state["temperature"], state["low"], state["high"]) == (1.0, 0.005, 0.995)
     np.testing.assert_allclose(rule.facts["apply"](state, prob_NC), [[0.995, 0.005], [0.3, 0.7]], rtol=1e-5)
     assert rules.bind("calibrated(low=0.005)")(prob_NC, y_N)["high"] == 0.995
     assert rules.bind("calibrated(high=0.9)")(prob_NC, y_N)["high"] == 0.9
-    assert rules.bind("threshold(value=0.3)")(prob_NC, prob_NC > 0.5) == {"value": 0.3, "at_least": 1}
+    state = rules.bind("threshold(value=0.3)")(prob_NC, prob_NC > 0.5)
+    assert (state["value"], state["at_least"]) == (0.3, 1)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +70,12 @@ def test_what_is_given_is_not_learnt() -> None:
         "calibrated(low=-0.1)",
         "threshold(value=1.5)",
         "threshold(at_least=-1)",
+        "threshold(average='macro')",
+        "threshold(beta=0)",
+        "tag_thresholds(beta=-1)",
+        "tag_thresholds(shrink=-1)",
+        "expected_f(beta=0)",
+        "expected_f(candidates=0)",
     ],
 )
 def test_arguments_without_sense_are_refused(call: str) -> None:
@@ -80,6 +104,32 @@ def test_rare_tags_get_a_low_threshold() -> None:
     assert state["value"] < 0.2
     assert f1_samples(y_NC, got_NC) > f1_samples(y_NC, prob_NC >= 0.5) + 0.1
     assert got_NC.any(axis=1).all()
+
+
+def test_expected_f_beats_one_threshold_on_new_images() -> None:
+    def draw(seed: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        logit_NC = np.linspace(-4, -0.5, 19) + 1.8 * rng.standard_normal((num_rows, 19))
+        y_NC = rng.random(logit_NC.shape) < 1 / (1 + np.exp(-logit_NC))
+        return (1 / (1 + np.exp(-1.5 * logit_NC))).astype(np.float32), y_NC
+
+    (prob_NC, y_NC), (prob_MC, y_MC) = draw(0, 700), draw(1, 3000)
+    terms = {}
+    for call in ("expected_f", "threshold(at_least=0)"):
+        rule = rules.bind(call)
+        terms[call] = set_f1(y_MC, rule.facts["apply"](rule(prob_NC, csr_array(y_NC)), prob_MC))
+    gain_M = terms["expected_f"] - terms["threshold(at_least=0)"]
+    assert gain_M.mean() > 2 * gain_M.std() / np.sqrt(len(gain_M))
+
+
+def test_micro_shows_what_the_threshold_would_be_if_calibrated() -> None:
+    rng = np.random.default_rng(2)
+    prob_NC = rng.random((5000, 6)).astype(np.float32) ** 2
+    y_NC = rng.random(prob_NC.shape) < prob_NC
+    state = rules.bind(default_rule("f1_micro"))(prob_NC, y_NC)
+    assert state["value"] == pytest.approx(state["facts"]["value_if_calibrated"], abs=0.03)
+    squared = rules.bind(default_rule("f1_micro"))(prob_NC**2, y_NC)
+    assert squared["facts"]["value_if_calibrated"] - squared["value"] > 0.1
 
 
 def test_the_prior_is_the_share_of_each_class() -> None:

@@ -1,0 +1,162 @@
+"""Rules that answer with a set of tags an image: one threshold, a threshold a tag, or the best set by expected F.
+
+All take the same limits: `at_least` and `at_most` tags an image, and `exclusive` groups of tag names.
+Axes: N labelled images, M images to answer, C tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medalist.decisions import expected, macro, micro, tags, thresholds
+from medalist.decisions.contract import State, rules
+from medalist.decisions.limits import check_limits, permitted
+from medalist.errors import RecipeError
+from medalist.metrics import dense
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Groups = Sequence[Sequence[str]]
+AVERAGES = ("samples", "micro")
+CHUNK = 2**23
+
+
+def likely_enough(state: State, prob_MC: np.ndarray) -> np.ndarray:
+    """Tags at or above the threshold, within the limits; boolean (M, C)."""
+    kept_MC = permitted(prob_MC, state["at_most"], state["groups"])
+    return thresholds.cut(kept_MC, np.array(state["value"], np.float64), state["at_least"])
+
+
+@rules(apply=likely_enough, gives="sets", names=True)
+def threshold(
+    prob_NC: np.ndarray,
+    y_NC: np.ndarray | csr_array,
+    *,
+    value: float | None = None,
+    average: str = "samples",
+    beta: float = 1.0,
+    at_least: int = 1,
+    at_most: int | None = None,
+    exclusive: Groups = (),
+    classes: Sequence[str] | None = None,
+) -> State:
+    """One threshold for all tags with the largest F-beta of sets (`samples`) or of all tags of all images (`micro`).
+
+    For micro F the state's facts hold that F and the threshold that calibrated probabilities would have, F / (1 +
+    beta^2); the search does not see `at_least`.
+
+    Raises:
+        RecipeError: a value outside [0, 1], an unknown average, a beta that is not positive, or limits without sense.
+    """
+    if value is not None and not 0 <= value <= 1:
+        raise RecipeError(f"threshold takes a value between 0 and 1, got {value}")
+    if average not in AVERAGES:
+        raise RecipeError(f"threshold takes average='samples' or 'micro', got {average!r}")
+    _check_beta("threshold", beta)
+    groups = check_limits("threshold", at_least, at_most, exclusive, classes)
+    facts = {}
+    kept_NC = permitted(prob_NC, at_most, groups)
+    if value is None and average == "micro":
+        value, score = micro.best_micro_threshold(kept_NC, y_NC, beta=beta)
+        facts = {"f_micro": score, "value_if_calibrated": score / (1 + beta**2)}
+    elif value is None:
+        value = thresholds.best_threshold(kept_NC, dense(y_NC), at_least=at_least, beta=beta)
+    return {"value": float(value), **_limits(at_least, at_most, groups), "facts": facts}
+
+
+@rules(apply=likely_enough, gives="sets", names=True)
+def tag_thresholds(
+    prob_NC: np.ndarray,
+    y_NC: np.ndarray | csr_array,
+    *,
+    beta: float = 1.0,
+    shrink: float | None = None,
+    at_least: int = 0,
+    at_most: int | None = None,
+    exclusive: Groups = (),
+    classes: Sequence[str] | None = None,
+) -> State:
+    """A threshold a tag with the largest F-beta of that tag, for macro F; those of rare tags lean on all tags.
+
+    `shrink` is the number of imagined true rows that say what all tags have in common; None learns it, 0 takes none.
+    The search does not see `at_least`.
+
+    Raises:
+        RecipeError: a beta that is not positive, a negative shrink, or limits without sense.
+    """
+    _check_beta("tag_thresholds", beta)
+    if shrink is not None and not 0 <= shrink < np.inf:
+        raise RecipeError(f"tag_thresholds takes shrink=0 or more true rows, got {shrink}")
+    groups = check_limits("tag_thresholds", at_least, at_most, exclusive, classes)
+    kept_NC = permitted(prob_NC, at_most, groups)
+    value_C, common, weight = macro.best_tag_thresholds(kept_NC, y_NC, beta=beta, shrink=shrink)
+    facts = {"common": common, "worth": weight}
+    return {"value": [float(value) for value in value_C], **_limits(at_least, at_most, groups), "facts": facts}
+
+
+def best_expected(state: State, prob_MC: np.ndarray) -> np.ndarray:
+    """The sets with the largest expected F-beta under the calibrated probabilities; boolean (M, C)."""
+    slope_C, bias_C = np.array(state["slope"]), np.array(state["bias"])
+    set_MC = np.zeros(prob_MC.shape, bool)
+    step = max(1, CHUNK // max(prob_MC.shape[1], 1))
+    for start in range(0, len(prob_MC), step):
+        warm_BC = tags.apply_map(prob_MC[start : start + step], slope_C, bias_C)
+        kept_BC = permitted(warm_BC, None, state["groups"])
+        set_MC[start : start + step] = expected.best_sets(
+            np.where(kept_BC < 0, -1 - warm_BC, kept_BC),
+            beta=state["beta"],
+            at_least=state["at_least"],
+            at_most=state["at_most"],
+            candidates=state["candidates"],
+        )
+    return set_MC
+
+
+@rules(apply=best_expected, gives="sets", names=True)
+def expected_f(
+    prob_NC: np.ndarray,
+    y_NC: np.ndarray | csr_array,
+    *,
+    beta: float = 1.0,
+    candidates: int = 100,
+    at_least: int | None = None,
+    at_most: int | None = None,
+    exclusive: Groups = (),
+    classes: Sequence[str] | None = None,
+) -> State:
+    """The set of each image with the largest expected F-beta, tags being calibrated first and taken as independent.
+
+    `candidates` of an image's likeliest tags may join its set, the rest counts as true or not. `at_least=None` is 1
+    where every labelled image has a tag, else 0.
+
+    Raises:
+        RecipeError: a beta that is not positive, no candidates, or limits without sense.
+    """
+    _check_beta("expected_f", beta)
+    if candidates < 1:
+        raise RecipeError(f"expected_f takes candidates=1 or more, got {candidates}")
+    if at_least is None:
+        at_least = int(len(prob_NC) > 0 and bool((np.asarray(y_NC.sum(axis=1)) > 0).all()))
+    groups = check_limits("expected_f", at_least, at_most, exclusive, classes)
+    found = tags.fit_map(prob_NC, y_NC)
+    return {
+        "beta": float(beta),
+        "candidates": int(candidates),
+        "slope": [float(value) for value in found.slope_C],
+        "bias": [float(value) for value in found.bias_C],
+        **_limits(at_least, at_most, groups),
+        "facts": {"map": found.choice},
+    }
+
+
+def _check_beta(rule: str, beta: float) -> None:
+    if not 0 < beta < np.inf:
+        raise RecipeError(f"{rule} takes a beta above 0, got {beta}")
+
+
+def _limits(at_least: int, at_most: int | None, groups: list[list[int]]) -> State:
+    return {"at_least": int(at_least), "at_most": at_most, "groups": groups}
