@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     print(f"fitted on {arguments.fit} rows, scored on {arguments.images}")
-    print(f"{'metric':22s} {'rule':44s} {'user writes':18s}     user     rule     best       +-  share")
+    print(f"{'metric':22s} {'rule':59s} {'user writes':18s}     user     rule     best       +-  share")
     for part in (tagged, single, ordered, certain, frequencies):
         for row in part(rng, arguments.fit, arguments.images):
             show(*row)
@@ -53,7 +53,7 @@ def show(metric: str, rule: str, y: Any, user: tuple[str, Any], got: Any, best: 
     stderr = compare(metric, y, got, user[1], rounds=100).stderr
     share = (scores[1] - scores[0]) / (scores[2] - scores[0])
     numbers = " ".join(f"{value:8.4f}" for value in (*scores, stderr))
-    print(f"{metric:22s} {rule:44s} {user[0]:18s} {numbers} {share:6.2f}")
+    print(f"{metric:22s} {rule:59s} {user[0]:18s} {numbers} {share:6.2f}")
     ratio(f"{metric} by {rule.partition('(')[0]}, share of the best possible gain", share, user[0])
 
 
@@ -87,8 +87,12 @@ def tagged(rng: np.random.Generator, num_fit: int, num_images: int) -> Iterator[
     for metric, optimum in best.items():
         rule, got = answered(metric, prob_NC, y_NC, prob_MC)
         yield metric, rule, y_MC, fixed, got, optimum()
-    one = rules.bind("threshold(at_least=0)")
-    yield "f1_samples", one.text, y_MC, fixed, one.facts["apply"](one(prob_NC, y_NC), prob_MC), best["f1_samples"]()
+    for metric, call in (
+        ("f1_samples", "threshold(at_least=0)"),
+        ("f1_micro", "threshold(at_least=0, average='micro')"),
+    ):
+        one = rules.bind(call)
+        yield metric, call, y_MC, fixed, one.facts["apply"](one(prob_NC, y_NC), prob_MC), best[metric]()
     rule, got = answered("log_loss", prob_NC, y_NC, prob_MC)
     clipped = ("clip 0.005", np.clip(prob_MC, 0.005, 0.995))
     yield "log_loss", f"{rule}, tags", y_MC, clipped, got, true_MC

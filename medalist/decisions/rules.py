@@ -27,8 +27,9 @@ PROPER = ("log_loss", "brier")
 def default_rule(metric: str) -> str:
     """The rule that serves a metric best; a metric of the user's own gets what fits what it eats.
 
-    F of tags is served by thresholds a tag (macro), one exact threshold (micro) or the best set by expected F
-    (samples), with the metric's beta. Jaccard rises with F1, tag by tag and set by set: it takes the same rules.
+    F of tags is served by thresholds a tag (macro), one exact threshold of calibrated tags (micro) or the best set by
+    expected F (samples), with the metric's beta. Jaccard rises with F1, tag by tag and set by set, so it takes the
+    same rules; for its mean over sets that is near the best, not the best.
 
     >>> default_rule("fbeta_samples(beta=2)")
     'expected_f(beta=2)'
@@ -55,7 +56,7 @@ def _of_sets(name: str, beta: float | None) -> str | None:
     if family not in ("f1", "fbeta", "jaccard"):
         return None
     if average == "micro":
-        return f"threshold(average='micro', at_least=0{given and ', ' + given})"
+        return f"threshold(average='micro', calibrate=True, at_least=0{given and ', ' + given})"
     rule = {"macro": "tag_thresholds", "samples": "expected_f"}.get(average)
     return f"{rule}({given})" if rule and given else rule
 

@@ -24,6 +24,7 @@ FARTHEST = 16.0  # logits beyond +-16 share the last bin
 LOGIT_B = np.linspace(-FARTHEST, FARTHEST, NUM_BINS)
 STRENGTHS = (256.0, 64.0, 16.0, 4.0, 1.0)  # precision of the prior; its deviation is 1/16 ... 1
 STEPS = 25
+BLOCK = 2**22
 FLOORS = np.geomspace(1e-7, 0.1, 61)
 
 
@@ -44,8 +45,13 @@ def logits(prob_NC: np.ndarray) -> np.ndarray:
 
 
 def apply_map(prob_NC: np.ndarray, slope_C: np.ndarray, bias_C: np.ndarray) -> np.ndarray:
-    """Calibrated probabilities, float32."""
-    return np.asarray(1 / (1 + np.exp(-(logits(prob_NC) * np.float32(slope_C) + np.float32(bias_C)))), np.float32)
+    """Calibrated probabilities, float32; computed a block of rows at a time."""
+    warm_NC = np.empty(prob_NC.shape, np.float32)
+    step = max(1, BLOCK // max(prob_NC.shape[1], 1))
+    for start in range(0, len(prob_NC), step):
+        logit_NC = logits(prob_NC[start : start + step]) * np.float32(slope_C) + np.float32(bias_C)
+        warm_NC[start : start + step] = 1 / (1 + np.exp(-logit_NC))
+    return warm_NC
 
 
 def fit_map(prob_NC: np.ndarray, y_NC: np.ndarray | csr_array) -> TagMap:
@@ -77,7 +83,7 @@ def _counts(prob_NC: np.ndarray, y_NC: np.ndarray | csr_array) -> tuple[np.ndarr
     num_tags = prob_NC.shape[1]
     size = num_tags * NUM_BINS
     seen_KC = np.zeros((NUM_FOLDS, size), np.int32)
-    step = NUM_FOLDS * max(1, 2**22 // (NUM_FOLDS * max(num_tags, 1)))
+    step = NUM_FOLDS * max(1, BLOCK // (NUM_FOLDS * max(num_tags, 1)))
     for start in range(0, len(prob_NC), step):
         bin_NC = _bins(prob_NC[start : start + step]) + NUM_BINS * np.arange(num_tags)
         for fold in range(NUM_FOLDS):

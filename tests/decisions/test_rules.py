@@ -31,7 +31,7 @@ def test_each_metric_has_a_rule_that_gives_what_it_eats() -> None:
         ("roc_auc", "as_is"),
         ("f1_macro", "tag_thresholds"),
         ("fbeta_macro(beta=0.5)", "tag_thresholds(beta=0.5)"),
-        ("fbeta_micro(beta=2)", "threshold(average='micro', at_least=0, beta=2)"),
+        ("fbeta_micro(beta=2)", "threshold(average='micro', calibrate=True, at_least=0, beta=2)"),
         ("f1_samples", "expected_f"),
         ("fbeta_samples(beta=2)", "expected_f(beta=2)"),
         ("recall_samples", "threshold"),
@@ -126,10 +126,29 @@ def test_micro_shows_what_the_threshold_would_be_if_calibrated() -> None:
     rng = np.random.default_rng(2)
     prob_NC = rng.random((5000, 6)).astype(np.float32) ** 2
     y_NC = rng.random(prob_NC.shape) < prob_NC
-    state = rules.bind(default_rule("f1_micro"))(prob_NC, y_NC)
+    rule = rules.bind("threshold(average='micro', at_least=0)")
+    state = rule(prob_NC, y_NC)
     assert state["value"] == pytest.approx(state["facts"]["value_if_calibrated"], abs=0.03)
-    squared = rules.bind(default_rule("f1_micro"))(prob_NC**2, y_NC)
+    squared = rule(prob_NC**2, y_NC)
     assert squared["facts"]["value_if_calibrated"] - squared["value"] > 0.1
+    cured = rules.bind(default_rule("f1_micro"))(prob_NC**2, y_NC)
+    assert cured["value"] == pytest.approx(cured["facts"]["value_if_calibrated"], abs=0.03)
+
+
+def test_calibrated_tags_share_a_threshold_better() -> None:
+    def draw(seed: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        logit_NC = -2 + 1.8 * rng.standard_normal((num_rows, 19))
+        y_NC = rng.random(logit_NC.shape) < 1 / (1 + np.exp(-logit_NC))
+        return (1 / (1 + np.exp(-logit_NC - np.linspace(-1.5, 1.5, 19)))).astype(np.float32), y_NC
+
+    (prob_NC, y_NC), (prob_MC, y_MC) = draw(0, 700), draw(1, 4000)
+    scores = []
+    for call in (default_rule("f1_micro"), "threshold(average='micro', at_least=0)"):
+        rule = rules.bind(call)
+        set_MC = rule.facts["apply"](rule(prob_NC, y_NC), prob_MC)
+        scores.append(2 * np.count_nonzero(set_MC & y_MC) / (set_MC.sum() + y_MC.sum()))
+    assert scores[0] > scores[1] + 0.02
 
 
 def test_the_prior_is_the_share_of_each_class() -> None:
