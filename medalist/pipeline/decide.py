@@ -44,7 +44,7 @@ class Decision:
     Args:
         estimate: score of the cross-fitted answers, with its error.
         forecast: what the test set will say, with its interval; None without test images.
-        in_sample: the same metric on rows that members and chain were fitted on; for the gap alone.
+        in_sample: the same metric on rows that members and chain were fitted on; for the gap alone. None: not known.
         heads: (out-of-fold, in-sample) score of each member by itself, decided by the same rule.
         oof_N: the cross-fitted answers to the training rows.
         blend: the members as one: out-of-fold, in-sample and test probabilities.
@@ -56,8 +56,8 @@ class Decision:
 
     estimate: Estimate
     forecast: Forecast | None
-    in_sample: float
-    heads: dict[str, tuple[float, float]]
+    in_sample: float | None
+    heads: dict[str, tuple[float, float | None]]
     oof_N: np.ndarray
     blend: Predictions
     answers_M: np.ndarray
@@ -91,7 +91,7 @@ def decide(
     for other in runs[1:]:
         runs[0].check_same(other)
     y, metric, notes = truth.labels, metrics.bind(chain.metric), list[str]()
-    oof_NRC, fit_NRC = (np.stack([getattr(run, part) for run in runs], axis=1) for part in ("oof_NC", "fit_NC"))
+    oof_NRC = np.stack([run.oof_NC for run in runs], axis=1)
     test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
     found = chain.crossfit(oof_NRC, y, truth.fold_N)
     state, prob_LC = found.state, chain.blended(found.state, test_LRC)
@@ -102,10 +102,11 @@ def decide(
     if counts is not None:
         answers_M = labels_with_counts(prob_MC, counts, truth.classes)
         notes.append("test images were given the class counts that the recipe knows; the score is of answers without")
+    fit_NC = _in_sample(chain, state, runs)
     return Decision(
         estimate=estimate(metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed),
         forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
-        in_sample=metric(y, chain.answers(state, fit_NRC)),
+        in_sample=metric(y, chain.decided(state, fit_NC)) if len(fit_NC) else None,
         heads={run.name: _alone(chain, run, truth) for run in runs},
         oof_N=found.answers_N,
         blend=replace(
@@ -113,7 +114,7 @@ def decide(
             name=f"{chain.ensemble}: {', '.join(run.name for run in runs)}",
             oof_NC=found.prob_NC,
             test_KMC=prob_LC[None],
-            fit_NC=chain.blended(state, fit_NRC),
+            fit_NC=fit_NC,
             meta=state,
         ),
         answers_M=answers_M,
@@ -123,6 +124,13 @@ def decide(
     )
 
 
+def _in_sample(chain: Chain, state: State, runs: Sequence[Predictions]) -> np.ndarray:
+    """The blend's probabilities on rows that all its members were fitted on; none where one member's are not known."""
+    if not all(run.fit_known for run in runs):
+        return runs[0].oof_NC[:0]
+    return chain.blended(state, np.stack([run.fit_NC for run in runs], axis=1))
+
+
 def _forecast(chain: Chain, truth: Truth, answers_N: np.ndarray, num_test: int) -> Forecast | None:
     if not num_test:
         return None
@@ -130,8 +138,9 @@ def _forecast(chain: Chain, truth: Truth, answers_N: np.ndarray, num_test: int) 
     return forecast(metrics.bind(chain.metric), y, answers_N, num_test=num_test, groups=groups, seed=chain.seed)
 
 
-def _alone(chain: Chain, run: Predictions, truth: Truth) -> tuple[float, float]:
+def _alone(chain: Chain, run: Predictions, truth: Truth) -> tuple[float, float | None]:
     """Cross-fitted and in-sample score of one member without the others."""
     metric, y, chain = metrics.bind(chain.metric), truth.labels, replace(chain, num_views=1)
     found = chain.crossfit(run.oof_NC[:, None], y, truth.fold_N)
-    return metric(y, found.answers_N), metric(y, chain.answers(found.state, run.fit_NC[:, None]))
+    fit_NC = _in_sample(chain, found.state, [run])
+    return metric(y, found.answers_N), metric(y, chain.decided(found.state, fit_NC)) if len(fit_NC) else None

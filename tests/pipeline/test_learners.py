@@ -1,0 +1,81 @@
+"""Learners: which heads see what, under which names; and a run whose heads answer each view and backbone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medalist.errors import RecipeError
+from medalist.features.bank import Space
+from medalist.pipeline import run
+from medalist.pipeline.learners import learners_of
+from medalist.pipeline.predict import predict
+from medalist.predictions import Predictions
+from medalist.recipe import load_recipe
+
+SPACES = [
+    Space({"name": name, "view": view, "tap": tap}, 4)
+    for name in ("big", "small")
+    for view in ("center", "flip")
+    for tap in ("pooled", "middle")
+]
+
+
+def columns(*overrides: str) -> dict[str, list[tuple[int, ...]]]:
+    recipe = load_recipe(None, ["heads=[ridge, knn]", *overrides], metric="accuracy")
+    return {one.name: [part for _, part in one.sight.views] for one in learners_of(recipe, SPACES)}
+
+
+def test_heads_see_everything_side_by_side() -> None:
+    assert columns() == {"ridge": [tuple(range(8))], "knn": [tuple(range(8))]}
+
+
+def test_a_head_a_backbone() -> None:
+    small, big = [(4, 5, 6, 7)], [(0, 1, 2, 3)]
+    each = {"ridge of big": big, "knn of big": big, "ridge of small": small, "knn of small": small}
+    assert columns("members=each") == each
+    assert columns("members=both") == columns() | each
+
+
+def test_a_view_is_a_member() -> None:
+    assert columns("fuse=answers", "members=each", "heads=ridge") == {
+        "ridge of big": [(0, 1), (2, 3)],
+        "ridge of small": [(4, 5), (6, 7)],
+    }
+    recipe = load_recipe(None, ["fuse=answers", "heads=ridge"], metric="accuracy")
+    assert [one.members for one in learners_of(recipe, SPACES)] == [["ridge", "ridge on flip"]]
+
+
+@pytest.fixture(scope="module")
+def viewed(competition: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose heads answer three views."""
+    out = tmp_path_factory.mktemp("viewed") / "out"
+    keys = ["folds.k=3", "fuse=answers", "views=[center, flip, zoom]", "test_prior=tested"]
+    run(load_recipe(None, keys, metric="log_loss", backbones=("embedded",)), competition, out, cache=cache)
+    return out
+
+
+def test_each_view_is_kept_and_differs(viewed: Path) -> None:
+    found = {folder.name: Predictions.load(folder) for folder in (viewed / "predictions").iterdir()}
+    assert found.keys() >= {"ridge", "ridge-on-flip", "ridge-on-zoom", "logistic", "blend"}
+    assert np.abs(found["ridge"].oof_NC - found["ridge-on-zoom"].oof_NC).max() > 0.01
+
+
+def test_predict_weighs_the_views_as_the_run_did(viewed: Path, competition: Path, tmp_path: Path) -> None:
+    def rows(text: str) -> dict[str, list[str]]:
+        return {Path(row[0]).stem: row[1:] for row in csv.reader(io.StringIO(text))}
+
+    answers = rows(predict(viewed, [competition / "test"], cache=tmp_path))
+    submitted = rows((viewed / "submission.csv").read_text(encoding="utf-8"))
+    assert all(submitted[key] == value for key, value in answers.items() if key in submitted)
+    assert len(answers.keys() & submitted.keys()) > 20
+
+
+def test_counts_that_do_not_fit_are_told(competition: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(None, ["counts={circle: 3}"], metric="accuracy", backbones=("embedded",))
+    with pytest.raises(RecipeError, match="counts: needs each class once"):
+        run(recipe, competition, tmp_path / "out", cache=tmp_path / "cache")

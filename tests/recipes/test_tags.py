@@ -1,0 +1,101 @@
+"""Write-up 1's decision half end to end on tiny images, classic and default; its slips cannot be made."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medalist.pipeline import run
+from medalist.predictions import Predictions
+from medalist.recipe import load_recipe
+
+TAGS = ("bright", "striped", "red")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TinyMind's layout: a CSV of paths and tags, a vocabulary, a flat test folder; three properties come and go."""
+    root = tmp_path_factory.mktemp("tags")
+    rng = np.random.default_rng(0)
+    rows = {}
+    for folder, count in (("train", 64), ("test", 16)):
+        (root / folder).mkdir()
+        for number in range(count):
+            has = [bool((number >> bit) & 1) for bit in range(3)]
+            pixels = rng.normal(170 if has[0] else 80, 20, (64, 64, 3))
+            pixels[::4] -= 60 if has[1] else 0
+            pixels[..., 1:] -= 70 if has[2] else 0
+            name = f"{folder}/{folder}{number:03d}.jpg"
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name, quality=95)
+            rows[name] = ",".join(tag for tag, true in zip(TAGS, has, strict=True) if true) or "striped"
+    write(root / "train.csv", {name: tags for name, tags in rows.items() if name.startswith("train")})
+    write(root / "sample_submission.csv", {name: "bright" for name in rows if name.startswith("test")})
+    (root / "valid_tags.txt").write_text("\n".join(TAGS) + "\n", encoding="utf-8")
+    return root
+
+
+def write(file: Path, rows: dict[str, str]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.writer(text)
+        writer.writerow(["img_path", "tags"])
+        writer.writerows(rows.items())
+
+
+@pytest.mark.parametrize("name", ["tags", "tags-classic"])
+def test_it_runs_end_to_end(data: Path, tmp_path: Path, name: str) -> None:
+    recipe = load_recipe(name, ["folds.k=4"], backbones=("embedded",))
+    summary = run(recipe, data, tmp_path / "out", cache=tmp_path / "cache")
+    assert summary.score > 0.75
+    assert summary.forecast is not None
+    assert summary.forecast["num_test"] == 16
+    with (tmp_path / "out" / "submission.csv").open(newline="", encoding="utf-8") as text:
+        header, *rows = csv.reader(text)
+    assert header == ["img_path", "tags"]
+    assert len(rows) == 16
+    assert {tag for _, tags in rows for tag in tags.split(",") if tag} <= set(TAGS)
+
+
+def test_the_classic_answer_is_the_union_at_the_written_threshold(data: Path, tmp_path: Path) -> None:
+    """Two heads stand for two networks: a tag is answered where either gives it 0.3 or more, by hand."""
+    keys = ["folds.k=4", "heads=[ridge, logistic]", "size=[64, 96]"]
+    out = tmp_path / "out"
+    run(load_recipe("tags-classic", keys, backbones=("embedded",)), data, out, cache=tmp_path / "cache")
+    members = [Predictions.load(out / "predictions" / name) for name in ("ridge", "logistic")]
+    union_MC = np.any([member.test_KMC[0] >= np.float32(0.3) for member in members], axis=0)
+    want = {
+        name: {tag for tag, true in zip(TAGS, row, strict=True) if true}
+        for name, row in zip(members[0].test_ids, union_MC, strict=True)
+    }
+    with (out / "submission.csv").open(newline="", encoding="utf-8") as text:
+        _, *rows = csv.reader(text)
+    assert {name: set(filter(None, tags.split(","))) for name, tags in rows} == want
+    chain = json.loads((out / "decision.json").read_text(encoding="utf-8"))["chain"]
+    assert chain["rule"]["value"] == 0.5
+
+
+def test_predictions_cannot_be_named_in_another_order(data: Path, tmp_path: Path) -> None:
+    """The write-up predicted in one directory order and named in another: here every answer carries its own id."""
+    recipe = load_recipe("tags", ["folds.k=4"], backbones=("embedded",))
+    run(recipe, data, tmp_path / "a", cache=tmp_path / "cache")
+    sample = data / "sample_submission.csv"
+    lines = sample.read_text(encoding="utf-8").splitlines()
+    other = tmp_path / "turned"
+    other.mkdir()
+    for folder in ("train", "test"):
+        (other / folder).symlink_to(data / folder)
+    for name in ("train.csv", "valid_tags.txt"):
+        (other / name).write_bytes((data / name).read_bytes())
+    (other / "sample_submission.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n", encoding="utf-8")
+    recipe = load_recipe("tags", ["folds.k=4", "data.allow_outside=true"], backbones=("embedded",))
+    run(recipe, other, tmp_path / "b", cache=tmp_path / "cache")
+
+    def answers(out: Path) -> list[str]:
+        return (out / "submission.csv").read_text(encoding="utf-8").splitlines()
+
+    assert sorted(answers(tmp_path / "a")[1:]) == sorted(answers(tmp_path / "b")[1:])
+    assert answers(tmp_path / "a")[1:] == answers(tmp_path / "b")[:0:-1]
