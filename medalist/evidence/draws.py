@@ -149,8 +149,8 @@ def _by_weights(metric: Bound[Any], y: Any, answers: Sequence[Any], block_N: np.
     scores = [metric.facts["reweigh"](y, part, **metric.arguments) for part in answers]
 
     def rescore(chosen: Sequence[int], drawn_GB: np.ndarray) -> np.ndarray:
-        weights = [drawn_G[block_N].astype(np.float64) for drawn_G in drawn_GB.T]
-        return np.array([[scores[a](weight_N) for weight_N in weights] for a in chosen])
+        weights = (drawn_G[block_N] for drawn_G in np.ascontiguousarray(drawn_GB.T, np.float64))
+        return np.array([[scores[a](weight_N) for a in chosen] for weight_N in weights]).T
 
     return rescore
 
