@@ -1,11 +1,41 @@
 """Ensembles: several learners' probabilities -> one; `contract` says what an ensembler keeps to.
 
+    mean, geometric, power, rank       nothing or next to nothing to learn
+    blend, stack, greedy               weights: log-linear, non-negative least squares, chosen one after the other
+    union, intersection, vote          sets of tags, a threshold a run
+    ridge_tags                         tags told by each other
+    views                              one learner's views of an image
+
 A new one is a file here, named in the import below.
 """
 
 from __future__ import annotations
 
-from medalist.ensembles import blend, mean
+from medalist.ensembles import blend, fusion, geometric, greedy, mean, power, rank, ridge, stack, views
+from medalist.ensembles.against import Against, against_best
 from medalist.ensembles.contract import combine, ensembles
+from medalist.ensembles.diversity import Diversity, diversity
+from medalist.ensembles.members import Members, as_members
+from medalist.ensembles.views import flips
 
-__all__ = ["blend", "combine", "ensembles", "mean"]
+__all__ = [
+    "Against",
+    "Diversity",
+    "Members",
+    "against_best",
+    "as_members",
+    "blend",
+    "combine",
+    "diversity",
+    "ensembles",
+    "flips",
+    "fusion",
+    "geometric",
+    "greedy",
+    "mean",
+    "power",
+    "rank",
+    "ridge",
+    "stack",
+    "views",
+]

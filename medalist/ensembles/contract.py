@@ -1,8 +1,15 @@
 """What every ensembler keeps to: the registry, and several Predictions as one.
 
-An ensembler is `fit(prob_NRC, y) -> state`, a dict that JSON can hold, registered with `apply`: `(state, prob_MRC) ->
-prob_MC`. It never sees a fold: `combine`, or a longer chain, cross-fits it. One run in is the same run out.
+An ensembler is `fit(prob_NRC, y, *, own options) -> state`, a dict that JSON can hold. `prob_NRC` is a dense array or
+`Members`, which need not fit in memory. Facts:
 
+    apply     `(state, prob_MRC) -> prob_MC`, float32
+    tasks     which of `binary`, `multiclass`, `tags` it serves; without it, all
+    steered   True where `fit` takes `metric` (text), `rule` (text, None: the metric's default) and `seed` too
+    bends     True where even one run comes out changed (by its threshold, or told by other tags); else one run in is
+              the same run out
+
+It never sees a fold: `combine`, or a longer chain, cross-fits it.
 Axes: R runs, N training images, M images to answer, C classes.
 """
 
@@ -14,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from medalist.crossfit import crossfit
+from medalist.ensembles.members import Members
 from medalist.errors import MismatchError
 from medalist.predictions import Predictions
 from medalist.registry import Bound, Registry
@@ -46,14 +54,14 @@ def combine(ensemble: Bound[Any], runs: Sequence[Predictions], y_true: Any, *, f
     if len(runs) == 1:
         return first
     apply = ensemble.facts["apply"]
-    oof_NC, state = crossfit(ensemble, apply, np.stack([run.oof_NC for run in runs], axis=1), y_true, fold_N)
+    oof_NC, state = crossfit(ensemble, apply, Members([run.oof_NC for run in runs]), y_true, fold_N)
     return Predictions(
         name=f"{ensemble.text}: {', '.join(run.name for run in runs)}",
         ids=first.ids,
         test_ids=first.test_ids,
         oof_NC=oof_NC,
-        test_KMC=apply(state, np.stack([run.mean_over_folds().test_KMC[0] for run in runs], axis=1))[None],
-        fit_NC=apply(state, np.stack([run.fit_NC for run in runs], axis=1)),
+        test_KMC=apply(state, Members([run.mean_over_folds().test_KMC[0] for run in runs]))[None],
+        fit_NC=apply(state, Members([run.fit_NC for run in runs])),
         scale=first.scale,
         class_hash=first.class_hash,
         fold_hash=first.fold_hash,

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from medalist.ensembles import combine, ensembles
+from medalist.ensembles import Members, combine, ensembles
 from medalist.errors import MismatchError
 from medalist.predictions import Predictions
 
 FOLD_N = np.arange(120) % 4
+ALL = ("binary", "multiclass", "tags")
+SERVED = [
+    (name, tags)
+    for name in ensembles
+    for tags in (False, True)
+    if ("tags" if tags else "multiclass") in ensembles.bind(name).facts.get("tasks", ALL)
+]
 
 
 def make(name: str, seed: int, *, tags: bool = False) -> tuple[Predictions, np.ndarray]:
@@ -27,14 +35,22 @@ def make(name: str, seed: int, *, tags: bool = False) -> tuple[Predictions, np.n
     return Predictions(name, ids, tuple("abcde"), prob, test, prob, "prob", "classes", "folds"), target if tags else y
 
 
-@pytest.mark.parametrize("tags", [False, True])
-@pytest.mark.parametrize("name", list(ensembles))
+def fitted(name: str, prob_NRC: Any, y: np.ndarray, tags: bool) -> dict[str, Any]:
+    """As a chain fits: with the metric, where the ensembler asks for it."""
+    bound = ensembles.bind(name)
+    steer = {"metric": "f1_samples" if tags else "accuracy", "rule": None, "seed": 3}
+    return bound(prob_NRC, y, **(steer if bound.facts.get("steered") else {}))
+
+
+@pytest.mark.parametrize(("name", "tags"), SERVED)
 class TestEveryEnsembler:
     def test_one_run_in_is_the_same_run_out(self, name: str, tags: bool) -> None:
         run, y = make("a", 1, tags=tags)
         assert combine(ensembles.bind(name), [run], y, fold_N=FOLD_N) is run
-        state = ensembles.bind(name)(run.oof_NC[:, None], y)
-        np.testing.assert_array_equal(ensembles.bind(name).facts["apply"](state, run.oof_NC[:, None]), run.oof_NC)
+        answers = ensembles.bind(name).facts["apply"](fitted(name, run.oof_NC[:, None], y, tags), run.oof_NC[:, None])
+        assert answers.dtype == np.float32 and answers.shape == run.oof_NC.shape
+        if not ensembles.bind(name).facts.get("bends"):
+            np.testing.assert_array_equal(answers, run.oof_NC)
 
     def test_is_repeatable_and_gives_probabilities(self, name: str, tags: bool) -> None:
         runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
@@ -50,8 +66,23 @@ class TestEveryEnsembler:
         runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("ab")], make("a", 0, tags=tags)[1]
         blended = combine(ensembles.bind(name), runs, y, fold_N=FOLD_N)
         prob_MRC = np.stack([run.test_KMC.mean(axis=0) for run in runs], axis=1)
-        again = ensembles.bind(name).facts["apply"](json.loads(json.dumps(blended.meta)), prob_MRC)
-        np.testing.assert_array_equal(again, blended.test_KMC[0])
+        state = json.loads(json.dumps(blended.meta, allow_nan=False))
+        np.testing.assert_array_equal(ensembles.bind(name).facts["apply"](state, prob_MRC), blended.test_KMC[0])
+
+    def test_members_on_disk_and_a_dense_array_give_the_same(self, name: str, tags: bool, tmp_path: Any) -> None:
+        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
+        for run in runs:
+            np.save(tmp_path / f"{run.name}.npy", run.oof_NC)
+        members = Members([np.load(tmp_path / f"{run.name}.npy", mmap_mode="r") for run in runs])
+        apply, dense = ensembles.bind(name).facts["apply"], np.stack([run.oof_NC for run in runs], axis=1)
+        one, two = (apply(fitted(name, prob[FOLD_N != 1], y[FOLD_N != 1], tags), prob) for prob in (members, dense))
+        np.testing.assert_array_equal(one, two)
+
+    def test_an_image_is_answered_alike_alone_and_among_others(self, name: str, tags: bool) -> None:
+        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
+        prob_NRC = np.stack([run.oof_NC for run in runs], axis=1)
+        apply, state = ensembles.bind(name).facts["apply"], fitted(name, prob_NRC, y, tags)
+        np.testing.assert_allclose(apply(state, prob_NRC[7:8])[0], apply(state, prob_NRC)[7], atol=1e-6)
 
     def test_rows_of_a_fold_do_not_depend_on_their_own_labels(self, name: str, tags: bool) -> None:
         runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("ab")], make("a", 0, tags=tags)[1]

@@ -1,0 +1,89 @@
+"""Weights of one learner's views of an image (test-time augmentation), and what a view corrects and corrupts.
+
+The views' probabilities are pooled log-linearly with weights of at least 0 that sum to 1. They are learnt with a
+temperature beside them, which is then left out: else a vague view would be wanted for making the others less sure.
+Views of one learner are much alike, so weights are drawn to equal, as far as rows left out allow.
+Axes: V views, N training images, M images to answer, C classes or tags, P strengths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from medalist.ensembles.contract import State, ensembles
+from medalist.ensembles.members import as_members
+from medalist.ensembles.pool import FLOOR, is_tags, least_loss, logits, pooled, right, squash, targets
+from medalist.metrics import dense
+
+NUM_PARTS = 5
+STRENGTHS = (1e5, 1e4, 1e3, 1e2, 1e1, 0.0)
+MOST = 2**21  # numbers that weights are learnt on; more images are sampled
+
+
+def apply(state: State, prob_MVC: Any) -> np.ndarray:
+    """Pool of the views, float32 (M, C)."""
+    return pooled(np.asarray(state["weights"]), prob_MVC, bool(state["tags"]))
+
+
+@ensembles(apply=apply)
+def views(prob_NVC: Any, y: Any, *, pull: float | None = None) -> State:
+    """Learn the weights with the least log-loss.
+
+    Args:
+        prob_NVC: one learner's out-of-fold probabilities of V views.
+        y: class indices (N,), or tags (N, C), dense or CSR.
+        pull: towards equal weights, in units of log-loss summed over images; None: the strongest of six that is within
+            one standard error of the best on images left out.
+    """
+    tags, members = is_tags(y), as_members(prob_NVC)
+    if members.shape[1] == 1:
+        return {"weights": [1.0], "tags": tags}
+    dense_NVC, rows = members.sample(MOST)
+    logit_NVC, target_NC = logits(dense_NVC, tags), targets(y[rows], members.shape[2])
+    if pull is None:
+        pull = _strength(logit_NVC, target_NC, tags)
+    weight_V = least_loss(logit_NVC, target_NC, tags, pull)
+    return {"weights": _shares(weight_V).tolist(), "tags": tags, "pull": float(pull)}
+
+
+def flips(y: Any, base_NC: np.ndarray, other_NC: np.ndarray) -> tuple[int, int]:
+    """How many answers change from wrong to right, and from right to wrong, between two sets of probabilities.
+
+    Args:
+        y: class indices (N,), where an answer is a row's largest column, or tags (N, C), where it is p >= 0.5.
+        base_NC: probabilities before, such as of the centre view.
+        other_NC: probabilities after, such as of all views pooled.
+
+    >>> flips(np.array([0, 1]), np.array([[0.4, 0.6], [0.4, 0.6]]), np.array([[0.7, 0.3], [0.9, 0.1]]))
+    (1, 1)
+    """
+    before, after = _rightness(y, base_NC), _rightness(y, other_NC)
+    return int(np.count_nonzero(~before & after)), int(np.count_nonzero(before & ~after))
+
+
+def _rightness(y: Any, prob_NC: np.ndarray) -> np.ndarray:
+    answers, truth = (prob_NC >= 0.5, dense(y)) if is_tags(y) else (prob_NC.argmax(axis=1), np.asarray(y))
+    return np.asarray(answers == truth)
+
+
+def _shares(weight_V: np.ndarray) -> np.ndarray:
+    total = weight_V.sum()
+    return np.full(len(weight_V), 1 / len(weight_V)) if total < FLOOR else weight_V / total
+
+
+def _strength(logit_NVC: np.ndarray, target_NC: np.ndarray, tags: bool) -> float:
+    """The pull by cross-validation, the strongest within a standard error of the difference to the best."""
+    loss_PN = np.empty((len(STRENGTHS), len(logit_NVC)))
+    part_N = np.random.default_rng(0).permutation(len(logit_NVC)) % NUM_PARTS
+    for part in range(NUM_PARTS):
+        seen, held, weight_V = part_N != part, part_N == part, None
+        for p, pull in enumerate(STRENGTHS):
+            weight_V = least_loss(logit_NVC[seen], target_NC[seen], tags, pull, weight_V)
+            prob_NC = squash(np.einsum("v,nvc->nc", weight_V, logit_NVC[held]), tags)
+            given = np.log(np.maximum(right(prob_NC, target_NC[held], tags), FLOOR))
+            loss_PN[p, held] = -given.reshape(len(prob_NC), -1).sum(axis=1)
+    worse_PN = loss_PN - loss_PN[loss_PN.mean(axis=1).argmin()]
+    error_P = worse_PN.std(axis=1) / np.sqrt(len(logit_NVC))
+    return STRENGTHS[int(np.argmax(worse_PN.mean(axis=1) <= error_P))]
