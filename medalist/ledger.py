@@ -45,8 +45,8 @@ class Summary:
         score: on training rows that model, weights and thresholds had not seen.
         score_stderr: its standard error, by bootstrap over groups.
         interval95: its 95 % interval.
-        score_in_sample: the same metric on rows that the model was fitted on; for the gap alone.
-        heads: out-of-fold score and in-sample score of each head by itself.
+        score_in_sample: the same metric on rows that the model was fitted on; for the gap alone. None: not known.
+        heads: out-of-fold score and in-sample score of each head by itself; None where the latter is not known.
         forecast: of the score on the test images: `score`, `stderr`, `interval95`, `num_test`; None without any.
         seconds: wall seconds a stage, with `embed` and `total`.
         images: images that the dataset names, training and test.
@@ -59,8 +59,8 @@ class Summary:
     score: float
     score_stderr: float
     interval95: tuple[float, float]
-    score_in_sample: float
-    heads: dict[str, dict[str, float]]
+    score_in_sample: float | None
+    heads: dict[str, dict[str, float | None]]
     forecast: dict[str, Any] | None
     seconds: dict[str, float]
     images: int
@@ -73,8 +73,8 @@ class Summary:
         low, high = self.interval95
         lines = [
             f"{self.metric} {self.score:.4f} +- {self.score_stderr:.4f} out of fold (95 % {low:.4f} to {high:.4f});"
-            f" in sample {self.score_in_sample:.4f}; all heads blended, each by itself:",
-            *(f"  {name}: {s['score']:.4f} (in sample {s['in_sample']:.4f})" for name, s in self.heads.items()),
+            f" in sample {_told(self.score_in_sample)}; all heads blended, each by itself:",
+            *(f"  {name}: {s['score']:.4f} (in sample {_told(s['in_sample'])})" for name, s in self.heads.items()),
             *self._expected(),
             *self.notes,
             f"{self.images} images of the dataset, {self.rejected} files and rows rejected (rejected.csv)",
@@ -89,6 +89,10 @@ class Summary:
         low, high = self.forecast["interval95"]
         tested = f"expected on the {self.forecast['num_test']} test images: {self.forecast['score']:.4f}"
         return [f"{tested} (95 % {low:.4f} to {high:.4f})"]
+
+
+def _told(score: float | None) -> str:
+    return "not known" if score is None else f"{score:.4f}"
 
 
 def fingerprint(root: Path) -> str:

@@ -28,7 +28,8 @@ class Predictions:
         test_ids: M test ids, text.
         oof_NC: float32 (N, C); row i comes from a model that never saw row i.
         test_KMC: float32 (K, M, C), one slice a fold's model, or (1, M, C) for a mean or a refit.
-        fit_NC: float32 (N, C) in-sample predictions of the refit, to show the gap; never used as a score.
+        fit_NC: float32 (N, C) in-sample predictions of the refit, to show the gap; never used as a score. (0, C) where
+            nobody knows them: somebody's script handed in out-of-fold and test rows alone.
         scale: `prob` or `logits`.
         class_hash, fold_hash: of the class list and the fold file they were made with.
         meta: JSON facts (seconds, penalties, curves).
@@ -47,7 +48,7 @@ class Predictions:
 
     def __post_init__(self) -> None:
         n, c = self.oof_NC.shape
-        if len(self.ids) != n or self.fit_NC.shape != (n, c):
+        if len(self.ids) != n or self.fit_NC.shape not in ((n, c), (0, c)):
             raise MismatchError(f"{self.name}: {len(self.ids)} ids, {n} out-of-fold and {len(self.fit_NC)} fitted rows")
         if self.test_KMC.shape[1:] != (len(self.test_ids), c):
             raise MismatchError(
@@ -55,6 +56,11 @@ class Predictions:
             )
         if len(set(self.ids)) != n or len(set(self.test_ids)) != len(self.test_ids):
             raise MismatchError(f"{self.name}: an image id appears twice")
+
+    @property
+    def fit_known(self) -> bool:
+        """Whether the in-sample predictions are known."""
+        return len(self.fit_NC) == len(self.ids)
 
     def check_same(self, other: Predictions) -> None:
         """Refuse to combine predictions of other rows, classes or folds.

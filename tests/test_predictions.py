@@ -54,6 +54,12 @@ def test_no_test_images_are_no_trouble(run: Predictions, tmp_path: Path) -> None
     assert Predictions.load(tmp_path).test_KMC.shape == (1, 0, 3)
 
 
+def test_in_sample_rows_may_be_unknown(run: Predictions, tmp_path: Path) -> None:
+    assert run.fit_known
+    replace(run, fit_NC=np.zeros((0, 3), np.float32)).save(tmp_path)
+    assert not Predictions.load(tmp_path).fit_known
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
