@@ -63,8 +63,7 @@ def forecast(
     difference of two independent bootstrap scores, on as many groups as give M rows and on all N (a bootstrap-root
     prediction interval). Their expectations cancel but for what the metric itself owes to the number of rows.
 
-    Test rows are taken to be drawn as the training rows were, and the model that answers them to be as good as those
-    of the folds; it learnt from more rows, so it is often a little better.
+    Test rows are taken to be drawn as the training rows were, and answered by a model as good as those of the folds.
 
     Args:
         metric: a metric's name or call.
@@ -72,8 +71,7 @@ def forecast(
         answers: what the metric eats, N rows; no row's answer may have learnt from its label.
         num_test: M.
         groups: (N,) of each row, drawn together; test rows are taken to come in such groups too.
-        seed: of the bootstrap.
-        rounds: of the bootstrap.
+        seed, rounds: of the bootstrap.
         after: where the answers were chosen as the best of many: what `best_of_many` found; the forecast then has its
             score and error instead of the naive ones.
 
@@ -91,15 +89,19 @@ def forecast(
     here_R = found.bootstrap(rounds)[:, 0]
     there_R = found.bootstrap(rounds, max(1, round(share * found.num_blocks)))[:, 0]
     # A mean is expected to be what it is; only other metrics owe something to the number of rows.
-    drift = 0.0 if bound.facts.get("rows") else there_R.mean() - here_R.mean()
+    drift = 0.0 if bound.facts.get("rows") else float(there_R.mean() - here_R.mean())
     here_R, there_R = ((part_R - part_R.mean()) * found.correction for part_R in (here_R, there_R))
-    score = float(found.score_A[0])
     if after is not None:
-        score, here_R = after.score, here_R * (after.stderr / here_R.std() if here_R.std() > 0 else 1.0)
+        here_R *= after.stderr / here_R.std() if here_R.std() > 0 else 1.0
+    score = drift + (float(found.score_A[0]) if after is None else after.score)
+    return _around(score, here_R, there_R, num_test)
+
+
+def _around(score: float, here_R: np.ndarray, there_R: np.ndarray, num_test: int) -> Forecast:
+    """The forecast with the errors of a score on the training rows and on the test rows; each lost some rounds."""
     rounds = min(len(here_R), len(there_R))
     error_R = there_R[:rounds] - here_R[:rounds]
-    low, high = interval95(score + drift + error_R)
-    return Forecast(float(score + drift), float(error_R.std()), (low, high), num_test)
+    return Forecast(score, float(error_R.std()), interval95(score + error_R), num_test)
 
 
 def surprise(forecast: Forecast, observed: float) -> Surprise:
