@@ -150,6 +150,54 @@ def lint(
 
 
 @app.command()
+def folds(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
+    """The folds that `run` makes (duplicates and groups whole), with labels, as CSV on standard output."""
+    from medalist.pipeline import cache_folder
+    from medalist.pipeline.folds import folds_csv
+    from medalist.recipe import load_recipe
+
+    recipe = load_recipe(None, overrides or (), metric="accuracy")
+    with _bars() as sink:
+        text = folds_csv(recipe, data, cache=cache_folder(cache), sink=sink)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+
+
+@app.command("import")
+def import_(
+    oof: Annotated[Path, typer.Argument(metavar="OOF.csv", help="out-of-fold probabilities: id, a column a class")],
+    test: Annotated[Path, typer.Argument(metavar="TEST.csv", help="test probabilities, likewise")],
+    folds: Annotated[Path, typer.Option(help="of `medalist folds`, or folds.csv in a run folder")],
+    metric: Annotated[str, typer.Option(help="that the answers are for")],
+    out: Annotated[Path, typer.Option(help="run folder")],
+    name: Annotated[str, typer.Option(help="what to call the script")] = "script",
+    data: Annotated[Path | None, typer.Option(help="the dataset, for its sample submission and its labels")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+) -> None:
+    """Let anybody's script join: its probabilities, checked by id, class and fold, as a run folder for `blend`."""
+    from medalist.pipeline.join import join
+
+    print(join(oof, test, folds, out, metric=metric, name=name, data=data, overwrite=overwrite).text(out))
+
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of finished runs and imports")]
+
+
+@app.command()
+def blend(
+    runs: Runs,
+    out: Annotated[Path, typer.Option(help="run folder of the blend")],
+    ensemble: Annotated[str, typer.Option(help="how to blend")] = "blend",
+    decide: Annotated[str | None, typer.Option(help="decision rule; default: the metric's own")] = None,
+    metric: Annotated[str | None, typer.Option(help="default: the one that the runs share")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+) -> None:
+    """Blend all learners of several runs and imports into one checked submission, scored cross-fitted."""
+    from medalist.pipeline.blend import blend as mix
+
+    print(mix(runs, out, ensemble=ensemble, decide=decide, metric=metric, overwrite=overwrite).text(out))
+
+
+@app.command()
 def backbones(
     name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
     license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",

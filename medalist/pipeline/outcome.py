@@ -1,0 +1,153 @@
+"""Members -> a run folder: decided, scored, answered, and written as every other run's.
+
+`import` ends here with one member, `blend` with several; no image is read and no torch loaded.
+Axes: N labelled images, M test images, C classes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medalist import ledger
+from medalist.decisions.rules import default_rule, rules
+from medalist.ensembles import ensembles
+from medalist.errors import RecipeError, StoreError, near
+from medalist.ledger import Summary
+from medalist.metrics import metrics, tasks_of
+from medalist.pipeline.chain import Chain
+from medalist.pipeline.decide import Decision, decide
+from medalist.pipeline.folds import Field, load_field
+from medalist.pipeline.kept import asking, save_table
+from medalist.pipeline.learners import slug
+from medalist.predictions import Predictions
+from medalist.submissions.writers import write
+
+SUBMISSION = "submission.csv"
+DECISION = "decision.json"
+
+
+def check_chain(chain: Chain, task: str) -> None:
+    """Refuse a chain that cannot answer for its metric.
+
+    Raises:
+        RecipeError: an unknown name, a metric of another task, or a rule that gives what the metric does not eat.
+    """
+    metric, rule = metrics.bind(chain.metric), rules.bind(chain.decide or default_rule(chain.metric))
+    ensembles.bind(chain.ensemble)
+    if task not in tasks_of(metric):
+        fit = [name for name in metrics if task in tasks_of(metrics.bind(name))]
+        raise RecipeError(f"{chain.metric} does not score {task}{near(chain.metric, fit)}; metrics: {', '.join(fit)}")
+    if rule.facts["gives"] != metric.facts["eats"]:
+        raise RecipeError(
+            f"{rule.name} gives {rule.facts['gives']}, {chain.metric} eats {metric.facts['eats']}; leave --decide out"
+        )
+
+
+def conclude(
+    field: Field,
+    runs: Sequence[Predictions],
+    chain: Chain,
+    out: Path,
+    *,
+    facts: dict[str, Any],
+    notes: Sequence[str] = (),
+) -> tuple[Decision, Summary]:
+    """Decide on the members and write everything but `predictions/` and the summary into the run folder.
+
+    Args:
+        field: the rows; its test ids are all that want an answer.
+        runs: the members, all of the same test ids.
+        chain: what to do, by name.
+        out: the run folder, held by `ledger.writing`.
+        facts: for `decision.json`: kind, ensemble, where the members are.
+        notes: sentences for the summary.
+
+    Raises:
+        SubmissionError: the sample submission asks for what the metric's answers are not.
+    """
+    test_ids = runs[0].test_ids if field.test_ids is None else field.test_ids
+    known = set(runs[0].test_ids)
+    readable_M = np.array([name in known for name in test_ids], dtype=bool)
+    decision = decide(chain, runs, field.truth, readable_M)
+    field.folds.save(out / "folds.csv")
+    save_table(field.table, field.truth.group_N, test_ids, out)
+    told = {"rule": chain.rule.text, "chain": decision.chain, "class_hash": runs[0].class_hash}
+    told |= {"fold_hash": field.folds.hash, "metric": chain.metric, "members": [run.name for run in runs]}
+    ledger.write_json(out / DECISION, {**told, **facts})
+    if test_ids:
+        table = field.table if field.table.sample else asking(field.table, test_ids, decision.answers_M)
+        write(table, test_ids, decision.answers_M, decision.prob_MC, out / SUBMISSION)
+    if unread := int((~readable_M).sum()):
+        notes = [*notes, f"{unread} test ids that not every member answers are answered by the class prior"]
+    return decision, _summary(field, chain, decision, test_ids, notes)
+
+
+def _summary(field: Field, chain: Chain, decision: Decision, test_ids: Sequence[str], notes: Sequence[str]) -> Summary:
+    found = decision.estimate
+    return Summary(
+        metric=chain.metric,
+        score=found.score,
+        score_stderr=found.stderr,
+        interval95=found.interval95,
+        score_in_sample=decision.in_sample,
+        heads={name: {"score": unseen, "in_sample": fit} for name, (unseen, fit) in decision.heads.items()},
+        forecast=None if decision.forecast is None else asdict(decision.forecast),
+        seconds={},
+        images=len(field.table) + len(test_ids),
+        rejected=0,
+        notes=(*notes, *decision.notes),
+        submission=SUBMISSION if test_ids else None,
+    )
+
+
+def decision_of(folder: Path) -> dict[str, Any]:
+    """What a finished run, import or blend decided; its `metric` is there whoever wrote it.
+
+    Raises:
+        StoreError: the folder holds no finished run.
+    """
+    ledger.require_finished(folder)
+    facts: dict[str, Any] = json.loads((folder / DECISION).read_text(encoding="utf-8"))
+    return {"kind": "run", "metric": summary_of(folder)["metric"], **facts}
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """A finished run's `summary.json`.
+
+    Raises:
+        StoreError: the folder holds no finished run.
+    """
+    ledger.require_finished(folder)
+    facts: dict[str, Any] = json.loads((folder / ledger.SUMMARY).read_text(encoding="utf-8"))
+    return facts
+
+
+def final_predictions(folder: Path) -> Predictions:
+    """The probabilities behind a run's answers: of the blend, or of the only member of an import.
+
+    Raises:
+        StoreError: they are missing.
+    """
+    facts = decision_of(folder)
+    name = facts["members"][0] if facts["kind"] == "import" else facts["ensemble"]
+    return Predictions.load(folder / "predictions" / slug(name))
+
+
+def unseen_answers(folder: Path) -> tuple[Field, np.ndarray]:
+    """A run's rows, and its answers to the labelled ones: each fold's by a rule that did not see it.
+
+    Raises:
+        StoreError: the run is not finished.
+    """
+    facts, field, final = decision_of(folder), load_field(folder), final_predictions(folder)
+    if final.ids != tuple(field.table.ids):
+        raise StoreError(f"{folder} is damaged: its predictions are of other rows than its table; run it again")
+    # The blend's rows are cross-fitted already; the mean of one is itself, so that only the rule is fitted here.
+    chain = Chain(facts["metric"], "mean", facts["rule"], field.table.classes)
+    return field, chain.crossfit(final.oof_NC[:, None], field.truth.labels, field.truth.fold_N).answers_N

@@ -1,0 +1,151 @@
+"""A script's predictions become a run folder, or are refused with the reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medalist.errors import DataError, MedalistError, MismatchError, StoreError
+from medalist.metrics import metrics
+from medalist.pipeline.join import join
+from medalist.predictions import Predictions
+
+Rows = list[list[str]]
+
+
+def rows(file: Path) -> Rows:
+    with file.open(newline="", encoding="utf-8") as lines:
+        return list(csv.reader(lines))
+
+
+def rewrite(file: Path, change: Callable[[Rows], Rows]) -> Path:
+    changed = change(rows(file))
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        csv.writer(lines).writerows(changed)
+    return file
+
+
+def test_it_is_scored_as_what_it_is(contest: Any, tmp_path: Path) -> None:
+    oof, test = contest.script("net")
+    summary = join(oof, test, contest.folds(), tmp_path / "out", metric="accuracy", name="net")
+    by_hand = (contest.prob(contest.y, 2.0, 0).argmax(axis=1) == contest.y).mean()
+    assert summary.score == pytest.approx(by_hand)
+    assert summary.score_stderr == pytest.approx(np.sqrt(by_hand * (1 - by_hand) / len(contest.y)), rel=0.1)
+    assert summary.score_in_sample is None
+    assert summary.forecast is not None and summary.forecast["num_test"] == 60
+    assert "in sample not known" in summary.text(tmp_path / "out")
+    answers = dict(rows(tmp_path / "out" / "submission.csv")[1:])
+    given = contest.prob(contest.y_test, 2.0, 1000).argmax(axis=1)
+    assert answers == {i: contest.classes[c] for i, c in zip(contest.test_ids, given, strict=True)}
+
+
+def test_rows_and_columns_may_come_in_any_order(contest: Any, tmp_path: Path) -> None:
+    oof, test = contest.script("net")
+    join(oof, test, contest.folds(), tmp_path / "plain", metric="log_loss", name="net")
+    rng = np.random.default_rng(0)
+    for file in (oof, test):
+        rewrite(file, lambda table: [table[0], *(table[1:][i] for i in rng.permutation(len(table) - 1))])
+        rewrite(file, lambda table: [[row[0], row[3], row[1], row[2]] for row in table])
+    join(oof, test, contest.folds(), tmp_path / "mixed", metric="log_loss", name="net")
+    one, two = (Predictions.load(tmp_path / name / "predictions" / "net") for name in ("plain", "mixed"))
+    assert (one.ids, one.fold_hash) == (two.ids, two.fold_hash)
+    np.testing.assert_array_equal(one.oof_NC, two.oof_NC)
+    if contest.test_ids:  # without DATA the order of the test ids is the file's
+        np.testing.assert_array_equal(
+            one.test_KMC[0][np.argsort(one.test_ids)], two.test_KMC[0][np.argsort(two.test_ids)]
+        )
+
+
+def test_one_column_is_enough_for_two_classes(tmp_path: Path) -> None:
+    y = np.arange(40) % 2
+    folds = [["id", "fold", "group", "label", "no", "yes"]]
+    folds += [[f"{i}", i % 3, i, ("no", "yes")[c], 1 - c, c] for i, c in enumerate(y)]
+    (tmp_path / "folds.csv").write_text("\n".join(",".join(map(str, row)) for row in folds), encoding="utf-8")
+    for column, sign in (("p", 1), ("yes", 1), ("no", 0)):
+        for part in ("oof", "test"):
+            text = "".join(f"{i},{0.9 if c == sign else 0.2}\n" for i, c in enumerate(y))
+            (tmp_path / f"{part}.csv").write_text(f"id,{column}\n{text}", encoding="utf-8")
+        files = tmp_path / "oof.csv", tmp_path / "test.csv", tmp_path / "folds.csv"
+        summary = join(*files, tmp_path / column, metric="roc_auc", name="net")
+        assert summary.score == 1.0
+        np.testing.assert_allclose(Predictions.load(tmp_path / column / "predictions" / "net").oof_NC.sum(axis=1), 1)
+
+
+def test_tags_are_scored_by_sets(tag_contest: Any, tmp_path: Path) -> None:
+    oof, test = tag_contest.script("net")
+    out = tmp_path / "out"
+    summary = join(oof, test, tag_contest.folds(), out, metric="f1_samples", name="net")
+    at_half = metrics.bind("f1_samples")(tag_contest.y, tag_contest.prob(tag_contest.y, 2.0, 0) > 0.5)
+    assert summary.score > at_half - 0.05
+    assert json.loads((out / "decision.json").read_text(encoding="utf-8"))["kind"] == "import"
+
+
+def first_number(text: str) -> Callable[[Rows], Rows]:
+    return lambda table: [table[0], [table[1][0], text, *table[1][2:]], *table[2:]]
+
+
+@pytest.mark.parametrize(
+    ("which", "change", "message"),
+    [
+        (0, lambda t: [*t, t[1]], "1 ids come more than once .'000'."),
+        (1, lambda t: [*t, t[1]], "1 ids come more than once .'t000'."),
+        (0, lambda t: t[:-2], "2 ids are missing .'158', '159'."),
+        (0, lambda t: [*t, ["0", *t[1][1:]]], "1 ids are not in the fold file .'0'."),
+        (0, first_number("nan"), "1 rows are NaN or infinite .line 2."),
+        (1, first_number("inf"), "1 rows are NaN or infinite"),
+        (0, first_number("-0.5"), "lie outside 0 to 1"),
+        (0, first_number("0.999"), "1 rows do not sum to 1 .line 2.; apply softmax"),
+        (0, first_number("high"), "no number"),
+        (0, lambda t: [["id", "cat", "dgo", "NA"], *t[1:]], "1 of classes have no column .'dog'.*did you mean 'dog'"),
+        (0, lambda t: [row[:3] for row in t], "1 of classes have no column .'NA'."),
+        (0, lambda t: [["name", *t[0][1:]], *t[1:]], "expected 'id'"),
+        (0, lambda t: [[*t[0], "fold"], *([*row, str(i % 5)] for i, row in enumerate(t[1:]))], "in another fold"),
+    ],
+)
+def test_what_does_not_fit_is_refused(contest: Any, tmp_path: Path, which: int, change: Any, message: str) -> None:
+    files = contest.script("net")
+    rewrite(files[which], change)
+    with pytest.raises((DataError, MismatchError), match=message):
+        join(*files, contest.folds(), tmp_path / "out", metric="accuracy")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_folds_in_a_column_are_welcome(contest: Any, tmp_path: Path) -> None:
+    oof, test = contest.script("net")
+    rewrite(oof, lambda t: [[*t[0], "fold"], *([*row, str(i % 4)] for i, row in enumerate(t[1:]))])
+    assert join(oof, test, contest.folds(), tmp_path / "out", metric="accuracy").score > 0.5
+
+
+def test_a_run_folders_folds_bring_its_rows(contest: Any, tmp_path: Path) -> None:
+    join(*contest.script("net"), contest.folds(), tmp_path / "one", metric="accuracy", name="net")
+    join(*contest.script("other", seed=9), tmp_path / "one" / "folds.csv", tmp_path / "two", metric="accuracy")
+    assert (tmp_path / "one" / "folds.csv").read_bytes() == (tmp_path / "two" / "folds.csv").read_bytes()
+    oof, test = contest.script("short")
+    rewrite(test, lambda table: table[:-1])
+    with pytest.raises(MismatchError, match=r"1 ids are missing .'t059'."):
+        join(oof, test, tmp_path / "one" / "folds.csv", tmp_path / "three", metric="accuracy")
+
+
+def test_again_computes_nothing_and_another_is_refused(contest: Any, tmp_path: Path) -> None:
+    oof, test = contest.script("net")
+    out = tmp_path / "out"
+    first = join(oof, test, contest.folds(), out, metric="accuracy")
+    stamps = {file: file.stat().st_mtime_ns for file in out.rglob("*.*")}
+    again = join(oof, test, contest.folds(), out, metric="accuracy")
+    assert again.score == first.score and "nothing was computed" in again.notes[-1]
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == stamps
+    rewrite(oof, lambda table: table[:1] + table[:0:-1])
+    with pytest.raises(StoreError, match=r"another run .different: files."):
+        join(oof, test, contest.folds(), out, metric="accuracy")
+
+
+@pytest.mark.parametrize(("metric", "message"), [("acuracy", "accuracy"), ("f1_samples", "does not score multiclass")])
+def test_the_metric_is_checked_first(contest: Any, tmp_path: Path, metric: str, message: str) -> None:
+    with pytest.raises(MedalistError, match=message):
+        join(*contest.script("net"), contest.folds(), tmp_path / "out", metric=metric)
