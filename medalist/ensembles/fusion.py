@@ -132,6 +132,6 @@ def _best_threshold(member: Members, y: Any, metric: str, seed: int) -> float:
     known = family in ("f1", "fbeta") and average in ("samples", "micro")
     if known or bound.facts["eats"] != "sets":
         beta, average = bound.arguments.get("beta", 1.0), average if known else "samples"
-        return float(rules.bind(f"threshold(average={average!r}, beta={beta!r})")(prob_NC, y_NC)["value"])
+        return float(rules.bind(f"threshold(average={average!r}, beta={beta!r}, at_least=0)")(prob_NC, y_NC)["value"])
     sign = 1 if bound.facts["better"] == "higher" else -1
     return float(GRID[int(np.nanargmax([sign * bound(y_NC, prob_NC >= value) for value in GRID]))])
