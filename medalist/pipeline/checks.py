@@ -18,9 +18,13 @@ from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
 from medalist.features.views import VIEWS
 from medalist.metrics import metrics, tasks_of
+from medalist.pipeline.chain import Chain
+from medalist.pipeline.learners import num_members
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
+
+TOY_ROWS = 12
 
 
 def check(recipe: Recipe, root: Path, out: Path) -> None:
@@ -50,7 +54,7 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
     Raises:
         RecipeError: one line a fault.
     """
-    faults = list(_strange_task(recipe.metric, table.task))
+    faults = list(_strange_task(recipe.metric, table.task)) or list(_unfit(recipe, table))
     for text in recipe.heads:
         tasks = heads.bind(text).facts["tasks"]
         if table.task not in tasks:
@@ -129,26 +133,42 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
 
 
 def _unusable(recipe: Recipe) -> Iterator[str]:
-    """Arguments that a head or rule refuses, found on a toy; and one head under two spellings."""
+    """Arguments that a head refuses, found on a toy; and one head under two spellings."""
     x_ND, y_N = np.eye(6, 2, dtype=np.float32), np.array([0, 1] * 3, np.int32)
     bound = [heads.bind(text) for text in recipe.heads]
     if len({head.text for head in bound}) < len(bound):
         yield f"heads: {', '.join(recipe.heads)} name one head twice"
-    calls: list[tuple[str, Callable[[], Any]]] = [
-        (head.text, partial(_try_head, head, x_ND, y_N)) for head in bound if "binary" in head.facts["tasks"]
-    ]
-    rule = rules.bind(recipe.decide or default_rule(recipe.metric))
-    toy = y_N[:, None] == np.arange(2) if rule.facts["gives"] == "sets" else y_N
-    calls.append((rule.text, partial(rule, np.full((6, 2), 0.5, np.float32), toy)))
-    for text, call in calls:
-        try:
-            call()
-        except (MedalistError, ValueError, TypeError, ArithmeticError) as error:
-            yield f"{text}: {error}"
+    for head in bound:
+        if "binary" in head.facts["tasks"]:
+            yield from _tried(head.text, partial(_try_head, head, x_ND, y_N))
 
 
 def _try_head(head: Bound[Any], x_ND: np.ndarray, y_N: np.ndarray) -> None:
     head.facts["predict"](head(x_ND, y_N, num_classes=2), x_ND)
+
+
+def _unfit(recipe: Recipe, table: ImageTable) -> Iterator[str]:
+    """What ensemble, rule or metric refuse of the dataset's task and classes, found on a toy of equal members."""
+    chain = Chain.of(recipe, table.classes)
+    num_classes = len(table.classes)
+    y = np.arange(TOY_ROWS) % num_classes
+    truth: Any = y[:, None] == np.arange(num_classes) if table.task == "tags" else y
+    prob_NRC = np.full((TOY_ROWS, num_members(recipe), num_classes), 1 / num_classes, np.float32)
+    served = ensembles.bind(recipe.ensemble).facts.get("tasks", (table.task,))
+    if table.task not in served:
+        yield f"ensemble: {recipe.ensemble} serves {', '.join(served)}, this dataset is {table.task}"
+        return
+    yield from _tried(
+        f"{recipe.ensemble}, {chain.rule.text}, {recipe.metric}",
+        lambda: metrics.bind(recipe.metric)(truth, chain.answers(chain.fit(prob_NRC, truth), prob_NRC)),
+    )
+
+
+def _tried(what: str, call: Callable[[], Any]) -> Iterator[str]:
+    try:
+        call()
+    except (MedalistError, ValueError, TypeError, ArithmeticError) as error:
+        yield f"{what}: {error}"
 
 
 def _unknown(key: str, names: Sequence[str], known: Sequence[str]) -> Iterator[str]:

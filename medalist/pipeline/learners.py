@@ -75,6 +75,13 @@ def learners_of(recipe: Recipe, spaces: Sequence[Space]) -> list[Learner]:
     return [Learner(heads.bind(text).text, sight) for sight in sights for text in recipe.heads]
 
 
+def num_members(recipe: Recipe) -> int:
+    """How many members its learners will be, before anything is known of the backbones but how many there are."""
+    num_backbones = max(len(recipe.backbones), 1)
+    num_sights = {"fused": 1, "each": num_backbones, "both": num_backbones + (num_backbones > 1)}[recipe.members]
+    return len(recipe.heads) * num_sights * (len(recipe.views) if recipe.fuse == "answers" else 1)
+
+
 def _sight(recipe: Recipe, spaces: Sequence[Space], backbone: str) -> Sight:
     mine = [i for i, space in enumerate(spaces) if backbone in ("", space.key["name"])]
     if recipe.fuse == "features":

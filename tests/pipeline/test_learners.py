@@ -12,7 +12,7 @@ import pytest
 from medalist.errors import RecipeError
 from medalist.features.bank import Space
 from medalist.pipeline import run
-from medalist.pipeline.learners import learners_of
+from medalist.pipeline.learners import learners_of, num_members
 from medalist.pipeline.predict import predict
 from medalist.predictions import Predictions
 from medalist.recipe import load_recipe
@@ -28,6 +28,15 @@ SPACES = [
 def columns(*overrides: str) -> dict[str, list[tuple[int, ...]]]:
     recipe = load_recipe(None, ["heads=[ridge, knn]", *overrides], metric="accuracy")
     return {one.name: [part for _, part in one.sight.views] for one in learners_of(recipe, SPACES)}
+
+
+@pytest.mark.parametrize("members", ["fused", "each", "both"])
+@pytest.mark.parametrize("fuse", ["features", "answers"])
+@pytest.mark.parametrize("names", [("big",), ("big", "small")])
+def test_members_are_counted_before_they_are_known(members: str, fuse: str, names: tuple[str, ...]) -> None:
+    recipe = load_recipe(None, [f"members={members}", f"fuse={fuse}"], metric="accuracy", backbones=names)
+    spaces = [space for space in SPACES if space.key["name"] in names]
+    assert num_members(recipe) == sum(len(one.members) for one in learners_of(recipe, spaces))
 
 
 def test_heads_see_everything_side_by_side() -> None:
