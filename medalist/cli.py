@@ -198,6 +198,45 @@ def blend(
 
 
 @app.command()
+def average(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.csv...", help="submissions, whoever made them")],
+    sample: Annotated[Path, typer.Option(help="the organisers' sample submission")],
+    out: Annotated[Path, typer.Option(help="file to write")],
+    how: Annotated[str | None, typer.Option(help="mean, geometric, rank or vote; default: by the kind")] = None,
+) -> None:
+    """Average submissions by id where nothing but the files is known; such a file has no cross-validation score."""
+    from medalist.submissions.strangers import average as mix
+
+    print(mix(files, sample, out, how=how))
+
+
+@app.command()
+def submit(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="folder of a finished run, import or blend")],
+    kaggle: Annotated[str | None, typer.Option(metavar="SLUG", help="hand in by the kaggle command")] = None,
+    message: Annotated[str | None, typer.Option(help="goes with the file")] = None,
+    public: Annotated[float | None, typer.Option(help="public score, once it is known")] = None,
+    private: Annotated[float | None, typer.Option(help="private score, once it is known")] = None,
+) -> None:
+    """Check RUN's submission, hand it in or note that it was, with its forecast; add its scores once they are known."""
+    from medalist.pipeline.submit import submit as hand_in
+
+    print(hand_in(run_folder, kaggle=kaggle, message=message, public=public, private=private))
+
+
+@app.command()
+def board(
+    runs: Runs,
+    board: Annotated[Path | None, typer.Option(help="leaderboard as CSV with a score column")] = None,
+    public_share: Annotated[float, typer.Option(help="share of the test images behind the public score")] = 0.3,
+) -> None:
+    """All hand-ins beside each other: forecast, public, private, how they agree, the shake-up, two final picks."""
+    from medalist.pipeline.board import board as show
+
+    print(show(runs, leaderboard=board, public_share=public_share))
+
+
+@app.command()
 def backbones(
     name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
     license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",

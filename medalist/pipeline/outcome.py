@@ -39,10 +39,14 @@ def check_chain(chain: Chain, task: str) -> None:
         RecipeError: an unknown name, a metric of another task, or a rule that gives what the metric does not eat.
     """
     metric, rule = metrics.bind(chain.metric), rules.bind(chain.decide or default_rule(chain.metric))
-    ensembles.bind(chain.ensemble)
+    tasks = ensembles.bind(chain.ensemble).facts.get("tasks", (task,))
     if task not in tasks_of(metric):
         fit = [name for name in metrics if task in tasks_of(metrics.bind(name))]
         raise RecipeError(f"{chain.metric} does not score {task}{near(chain.metric, fit)}; metrics: {', '.join(fit)}")
+    if task not in tasks:
+        raise RecipeError(
+            f"{chain.ensemble} blends {', '.join(tasks)}, these runs are {task}; choose another --ensemble"
+        )
     if rule.facts["gives"] != metric.facts["eats"]:
         raise RecipeError(
             f"{rule.name} gives {rule.facts['gives']}, {chain.metric} eats {metric.facts['eats']}; leave --decide out"

@@ -42,6 +42,9 @@ def test_two_that_err_apart_beat_each(bring: Import, tmp_path: Path) -> None:
     summary = blend(folders, tmp_path / "both")
     assert summary.score < min(head["score"] for head in summary.heads.values()) - summary.score_stderr / 2
     assert list(summary.heads) == ["one/one", "two/two"]
+    notes = "\n".join(summary.notes)
+    assert "blend beats its best member, one/one" in notes or "blend beats its best member, two/two" in notes
+    assert "weights: " in notes and "most alike" in notes
     assert summary.score_in_sample is None
 
 
@@ -156,6 +159,7 @@ def test_slips_are_told(bring: Import, tmp_path: Path) -> None:
     one = bring("one")
     for options, message in (
         ({"ensemble": "blnd"}, "blend"),
+        ({"ensemble": "union"}, "union blends tags, these runs are multiclass"),
         ({"decide": "argmax"}, "gives labels, log_loss eats prob"),
         ({"metric": "f1_samples"}, "does not score multiclass"),
     ):

@@ -1,0 +1,101 @@
+"""`medalist submit`: the run's file checked once more, then handed in or noted as handed in, with its forecast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medalist.errors import StoreError, SubmissionError
+from medalist.pipeline.kept import SAMPLE
+from medalist.pipeline.outcome import SUBMISSION, summary_of
+from medalist.store import hash_bytes
+from medalist.submissions import handed_in
+from medalist.submissions.checks import lint
+from medalist.submissions.kaggle import hand_in
+
+
+def submit(
+    folder: Path,
+    *,
+    kaggle: str | None = None,
+    message: str | None = None,
+    public: float | None = None,
+    private: float | None = None,
+) -> str:
+    """Check, hand in, note; or add the scores of what was handed in before.
+
+    Args:
+        folder: of a finished run, import or blend.
+        kaggle: competition to hand in to; None: the person did, or will.
+        message: goes with the file; default: the run's name and score.
+        public, private: scores on the leaderboards.
+
+    Returns:
+        Sentences for people.
+
+    Raises:
+        StoreError: the run is not finished or made no submission.
+        SubmissionError: the file fails a check, was handed in already, or kaggle refused it; nothing is noted then.
+        MissingExtraError: no kaggle command.
+    """
+    summary, file = summary_of(folder), folder / SUBMISSION
+    if not file.is_file():
+        raise StoreError(f"{folder} has no {SUBMISSION}: its dataset has no test images")
+    sha256, scores = hash_bytes(file.read_bytes()), {"public": public, "private": private}
+    before = next((one for one in handed_in.hand_ins(folder) if one.sha256 == sha256), None)
+    if before is not None and kaggle is None:
+        return _add_scores(folder, before, scores)
+    if before is not None:
+        raise SubmissionError(
+            f"{file} was handed in on {before.time} already; it would cost a try and tell nothing new (to note its"
+            " score, type: medalist submit RUN --public SCORE)"
+        )
+    notes = _check(folder, file)
+    message = message or f"{folder.resolve().name}: {summary['metric']} {summary['score']:.4f} out of fold"
+    said = [] if kaggle is None else [hand_in(kaggle, file, message)]
+    handed_in.append(folder, _event(summary, sha256, kaggle, message) | scores)
+    return "\n".join([*notes, *said, _noted(folder, summary)])
+
+
+def _check(folder: Path, file: Path) -> list[str]:
+    """What should be known of the file's checks; an error where it fails one."""
+    if not (folder / SAMPLE).is_file():
+        return [f"the dataset has no sample submission: {file} is checked against nothing"]
+    faults = lint(file, folder / SAMPLE)
+    if faults:
+        told = "".join(f"\n  {fault}" for fault in faults)
+        raise SubmissionError(f"{file} is not fit to be handed in; type: medalist run DATA again{told}")
+    return []
+
+
+def _event(summary: dict[str, Any], sha256: str, slug: str | None, message: str) -> dict[str, Any]:
+    return {
+        "sha256": sha256,
+        "metric": summary["metric"],
+        "score": summary["score"],
+        "stderr": summary["score_stderr"],
+        "forecast": summary.get("forecast"),
+        "slug": slug,
+        "message": message,
+    }
+
+
+def _add_scores(folder: Path, before: handed_in.HandIn, scores: dict[str, float | None]) -> str:
+    known = {name: score for name, score in scores.items() if score is not None}
+    if not known:
+        return f"handed in on {before.time} already; add --public SCORE or --private SCORE once they are known"
+    handed_in.append(folder, {"sha256": before.sha256, **known})
+    told = ", ".join(f"{name} {score:.5g}" for name, score in known.items())
+    return f"noted: {told} for the file handed in on {before.time}{_expected(before.forecast)}"
+
+
+def _noted(folder: Path, summary: dict[str, Any]) -> str:
+    found = f"{summary['metric']} {summary['score']:.4f} +- {summary['score_stderr']:.4f} out of fold"
+    return f"noted in {folder / handed_in.FILE}: {found}{_expected(summary.get('forecast'))}"
+
+
+def _expected(forecast: dict[str, Any] | None) -> str:
+    if forecast is None:
+        return ""
+    low, high = forecast["interval95"]
+    return f"; expected on the leaderboard: {forecast['score']:.4f} (95 % {low:.4f} to {high:.4f})"
