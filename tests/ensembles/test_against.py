@@ -1,4 +1,4 @@
-"""A blend against its best member: better where it is, not distinguishable where members are copies, noise among noise."""
+"""A blend against its best member: better where members err apart, the same where they are alike, noise is noise."""
 
 from __future__ import annotations
 
