@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from medalist.ensembles import Members, combine, ensembles
 from medalist.errors import MismatchError
@@ -77,6 +78,12 @@ class TestEveryEnsembler:
         apply, dense = ensembles.bind(name).facts["apply"], np.stack([run.oof_NC for run in runs], axis=1)
         one, two = (apply(fitted(name, prob[FOLD_N != 1], y[FOLD_N != 1], tags), prob) for prob in (members, dense))
         np.testing.assert_array_equal(one, two)
+
+    def test_sparse_tags_are_as_good_as_dense_ones(self, name: str, tags: bool) -> None:
+        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
+        prob_NRC, sparse = np.stack([run.oof_NC for run in runs], axis=1), csr_array(y) if tags else y
+        one, two = (fitted(name, Members(list(prob_NRC.transpose(1, 0, 2))), truth, tags) for truth in (sparse, y))
+        assert one == two
 
     def test_an_image_is_answered_alike_alone_and_among_others(self, name: str, tags: bool) -> None:
         runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
