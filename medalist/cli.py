@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -82,7 +82,7 @@ def stats(
 def run(
     data: Data,
     overrides: Overrides = None,
-    metric: Annotated[str | None, typer.Option(help="accuracy, log_loss or f1_samples")] = None,
+    metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
     backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
     out: Annotated[Path, typer.Option(help="run folder")] = Path("out"),
     recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file")] = None,
@@ -92,10 +92,12 @@ def run(
     cache: Cache = None,
     preflight: Annotated[bool, typer.Option("--preflight", help="64 images, under a minute, and a forecast")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+    allow_code: Annotated[list[str] | None, typer.Option(help="MODULE:FUNCTION, a metric of yours; runs code")] = None,
 ) -> None:
     """Do it all: features, heads, out-of-fold score, decisions, and a checked submission in --out."""
     from medalist.recipe import load_recipe
 
+    _adopt(allow_code or ())
     settings = list(overrides or ())
     settings += [f"folds.k={folds}"] if folds is not None else []
     settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
@@ -237,6 +239,25 @@ def board(
 
 
 @app.command()
+def diagnose(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="folder of a finished run, import or blend")],
+    lb: Annotated[float, typer.Option(help="score on the leaderboard")],
+    data: Annotated[
+        Path | None, typer.Option(help="the dataset: duplicates and image statistics are looked at")
+    ] = None,
+    tried: Annotated[list[Path] | None, typer.Option(help="another run that this one was preferred to; repeat")] = None,
+    cache: Cache = None,
+) -> None:
+    """How surprising a leaderboard score is against the forecast, and its likely causes, each with its evidence."""
+    from medalist.pipeline import cache_folder
+    from medalist.pipeline.diagnose import diagnose as explain
+
+    with _bars() as sink:
+        text = explain(run_folder, lb, data=data, cache=cache_folder(cache), tried=tried or (), sink=sink)
+    print(text)
+
+
+@app.command()
 def backbones(
     name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
     license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",
@@ -304,6 +325,16 @@ def demo(
     with _bars() as sink:
         text = play(out, sink=sink)
     print(text)
+
+
+def _adopt(references: Sequence[str]) -> None:
+    """Import metrics of the user's own, from packages or from files in the working directory."""
+    if references:
+        from medalist.metrics import metrics
+
+        sys.path.insert(0, "")
+        for reference in references:
+            metrics.adopt(reference)
 
 
 @contextmanager

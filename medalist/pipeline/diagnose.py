@@ -1,0 +1,179 @@
+"""`medalist diagnose`: how surprising a leaderboard score is, and what may be behind it, the likeliest first.
+
+Causes are ranked by the part of the drop that each can explain. Two of them can be computed from labelled rows
+(duplicates, selection), class frequencies by weighting those rows; for images that differ no label tells the cost, so
+that the share of test images that differ is taken of the gap. A general cause counts only for what the special ones
+leave: a shift of features for what neither class frequencies nor image statistics tell.
+
+Axes: N labelled images, M test images, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medalist.data.facts import Facts
+from medalist.data.ingest import facts_of
+from medalist.data.table import TEST
+from medalist.errors import DataError, MismatchError, StoreError
+from medalist.evidence import Forecast, surprise
+from medalist.features.bank import FeatureBank
+from medalist.metrics import metrics
+from medalist.pipeline import causes
+from medalist.pipeline.blend import members_of
+from medalist.pipeline.causes import Cause, Seen
+from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
+from medalist.pipeline.way import read
+from medalist.predictions import Predictions
+from medalist.progress import Sink, ignore
+from medalist.recipe import load_recipe
+
+UNSURPRISING = 2.0
+
+
+def diagnose(
+    folder: Path,
+    lb: float,
+    *,
+    data: Path | None = None,
+    cache: Path,
+    tried: Sequence[Path] = (),
+    sink: Sink = ignore,
+) -> str:
+    """Sentences on a leaderboard score of a run, import or blend.
+
+    Args:
+        folder: of the run.
+        lb: score on the leaderboard.
+        data: its dataset; without it, neither duplicates nor images are looked at.
+        cache: facts and feature bank.
+        tried: other runs whose scores were looked at before this one was chosen.
+        sink: takes progress events.
+
+    Raises:
+        MismatchError: the run has no forecast, or `data` is another dataset.
+        StoreError: the run is not finished.
+    """
+    summary, metric = summary_of(folder), metrics.bind(decision_of(folder)["metric"])
+    if summary.get("forecast") is None:
+        raise MismatchError(
+            f"{folder} has no forecast: it has no test images, or an older medalist made it; run it again"
+        )
+    found = summary["forecast"]
+    forecast = Forecast(found["score"], found["stderr"], tuple(found["interval95"]), found["num_test"])
+    ranked = ranked_causes(folder, lb, forecast, data=data, cache=cache, tried=tried, sink=sink)
+    z, p = surprise(forecast, lb)
+    worse = (lb - forecast.score) * (1 if metric.facts["better"] == "higher" else -1) < 0
+    low, high = forecast.interval95
+    lines = [
+        f"{metric.text} {lb:.4f} on the leaderboard; expected {forecast.score:.4f} +- {forecast.stderr:.4f} (95 %"
+        f" {low:.4f} to {high:.4f}) on {forecast.num_test} test images: z {z:+.1f}, p {p:.2g}",
+        _verdict(z, worse),
+        *(
+            f"{place}. {one.name}: {_explains(one, forecast, lb)}. {one.evidence}"
+            for place, one in enumerate(ranked, 1)
+        ),
+    ]
+    if data is None:
+        lines.append("not looked for: duplicates across folds, images made differently; add --data DATA")
+    return "\n".join(lines)
+
+
+def _verdict(z: float, worse: bool) -> str:
+    if abs(z) < UNSURPRISING:
+        return "no surprise: chance alone does that. What was looked for all the same:"
+    if not worse:
+        return "better than expected; the causes below would make it worse:"
+    return "surprising. What may be behind it, by the part of the drop that it can explain:"
+
+
+def _explains(one: Cause, forecast: Forecast, lb: float) -> str:
+    if one.drop <= 0:
+        return "no sign of it"
+    gap = abs(lb - forecast.score)
+    return f"can explain {min(one.drop, gap):.4f} of {gap:.4f}" if gap else f"would cost {one.drop:.4f}"
+
+
+def ranked_causes(
+    folder: Path,
+    lb: float,
+    forecast: Forecast,
+    *,
+    data: Path | None,
+    cache: Path,
+    tried: Sequence[Path] = (),
+    sink: Sink = ignore,
+) -> list[Cause]:
+    """All causes that can be looked for, the one that explains most first; arguments as for `diagnose`."""
+    facts, (field, answers_N) = decision_of(folder), unseen_answers(folder)
+    metric, final = metrics.bind(facts["metric"]), final_predictions(folder)
+    way = 1.0 if metric.facts["better"] == "higher" else -1.0
+    gap = max(0.0, way * (forecast.score - lb))
+    seen = Seen(metric, field.truth, answers_N, final, gap)
+    runs = [member.run for part in (folder, *tried) for member in _learners(part)]
+    images = None if data is None else _facts(data, final, cache, sink)
+    x_ND, x_MD, what = _rows(facts, final, images, cache)
+    fold_N = field.truth.fold_N
+    twin_N = np.zeros(len(fold_N), bool) if images is None else causes.twins(images[0], fold_N)
+    # With every row torn apart there is nothing else to look at.
+    shifts = causes.shifts(seen, x_ND, x_MD, what, twin_N & ~twin_N.all())
+    found = [causes.selection(seen, runs, facts["rule"], summary_of(folder)["score_in_sample"])]
+    share = 0.0
+    if images is not None:
+        found.append(causes.duplicates_across_folds(seen, twin_N))
+        usable = [one for one in images[1] if one.ok]
+        made, share = causes.preprocessing(seen, images[0], usable, shifts.weight_N)
+        found.append(made)
+    found += [causes.class_prior(seen, shifts), causes.other_shift(seen, shifts, share)]
+    # Beyond the gap nothing is left to explain; the sort is stable, special causes stand before general ones.
+    return sorted(found, key=lambda cause: -min(cause.drop, gap or cause.drop))
+
+
+def _learners(folder: Path) -> list[Any]:
+    """Members of a run; none of a blend, which chose by weights."""
+    return [] if decision_of(folder)["kind"] == "blend" else members_of(folder)
+
+
+def _facts(data: Path, final: Predictions, cache: Path, sink: Sink) -> tuple[list[Facts], list[Facts]]:
+    """What is known of the images behind the labelled and the test rows.
+
+    Raises:
+        MismatchError: the dataset lacks some of them.
+    """
+    table = read(load_recipe(metric="accuracy"), data)
+    facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
+    test_N = table.split == TEST
+    parts = []
+    for ids, mask_N in ((final.ids, ~test_N), (final.test_ids, test_N)):
+        row_of = {str(table.ids[row]): row for row in np.flatnonzero(mask_N)}
+        if absent := [name for name in ids if name not in row_of]:
+            raise MismatchError(
+                f"{data} is another dataset: {len(absent)} images of the run are not in it, such as {absent[0]!r}"
+            )
+        parts.append([facts[row_of[name]] for name in ids])
+    if broken := [name for name, one in zip(final.ids, parts[0], strict=True) if not one.ok]:
+        raise DataError(f"{len(broken)} labelled images of the run cannot be read any more, such as {broken[0]!r}")
+    return parts[0], parts[1]
+
+
+def _rows(
+    facts: dict[str, Any], final: Predictions, images: tuple[list[Facts], list[Facts]] | None, cache: Path
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """What to tell the sets apart by: the run's features where the bank has them, else its probabilities."""
+    if images is not None and facts.get("spaces"):
+        bank = FeatureBank(cache)
+        spaces = [space for space in bank.spaces() if space.name in facts["spaces"]]
+        try:
+            usable = [one.hash for one in images[1] if one.ok]
+            x_ND, x_MD = (bank.rows(spaces, keys)[:] for keys in ([one.hash for one in images[0]], usable))
+            if len(spaces) == len(set(facts["spaces"])):
+                return x_ND, x_MD, f"{x_ND.shape[1]} features"
+        except StoreError:
+            pass  # collected or of another machine: the probabilities are always there
+    # One fold's model answers like those behind the out-of-fold rows; a mean of all would be surer.
+    log_NC, log_MC = (np.log(np.clip(prob, 1e-6, 1)) for prob in (final.oof_NC, final.test_KMC[0]))
+    return log_NC, log_MC, "their probabilities"
