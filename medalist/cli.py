@@ -128,7 +128,12 @@ def predict(
     cache: Cache = None,
 ) -> None:
     """Answer for new images, the same as the run would; CSV on standard output."""
-    from medalist.pipeline.predict import predict as answer
+    from medalist.pipeline.outcome import decision_of
+
+    if decision_of(run_folder)["kind"] == "run":
+        from medalist.pipeline.predict import predict as answer
+    else:
+        from medalist.pipeline.predict_blend import predict_blend as answer
 
     with _bars() as sink:
         text = answer(run_folder, images, cache=cache, sink=sink, warn=lambda line: print(line, file=sys.stderr))

@@ -12,17 +12,14 @@ A new one is a file here, named in the import below.
 from __future__ import annotations
 
 from medalist.ensembles import blend, fusion, geometric, greedy, mean, power, rank, ridge, stack, views
-from medalist.ensembles.against import Against, against_best
 from medalist.ensembles.contract import combine, ensembles
 from medalist.ensembles.diversity import Diversity, diversity
 from medalist.ensembles.members import Members, as_members
 from medalist.ensembles.views import flips
 
 __all__ = [
-    "Against",
     "Diversity",
     "Members",
-    "against_best",
     "as_members",
     "blend",
     "combine",

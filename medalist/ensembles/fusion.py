@@ -22,6 +22,7 @@ from medalist.metrics import dense, metrics
 Threshold = float | Sequence[float] | None
 
 HALF = np.float32(0.5)
+RULE = "threshold(value=0.5)"
 BELOW_HALF = np.nextafter(HALF, np.float32(0))
 GRID = np.linspace(0.02, 0.98, 49)
 MOST = 2**24  # numbers of one run that a threshold is searched on
@@ -39,7 +40,7 @@ def apply(state: State, prob_MRC: Any) -> np.ndarray:
     return out_MC
 
 
-@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True)
+@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True, rule=RULE)
 def union(
     prob_NRC: Any,
     y: Any,
@@ -65,7 +66,7 @@ def union(
     return _fused(as_members(prob_NRC), y, metric, seed, threshold, least=1)
 
 
-@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True)
+@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True, rule=RULE)
 def intersection(
     prob_NRC: Any,
     y: Any,
@@ -80,7 +81,7 @@ def intersection(
     return _fused(members, y, metric, seed, threshold, least=members.shape[1])
 
 
-@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True)
+@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True, rule=RULE)
 def vote(
     prob_NRC: Any,
     y: Any,

@@ -5,6 +5,7 @@ The verbs stand in `way.py`, top to bottom; `checks.py` tells all faults of a re
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from medalist import __version__, ledger
 from medalist.ledger import Summary
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
+from medalist.store import hash_bytes
 
 
 def run(
@@ -48,8 +50,20 @@ def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json", exclude={"cards"}),
         "data": ledger.fingerprint(root),
         "weights": weights_of(recipe),
+        "code": _own_code(recipe.metric),
         "medalist": __version__,
     }
+
+
+def _own_code(metric: str) -> str | None:
+    """Hash of the file that a metric of the user's own stands in; None for one of the package's."""
+    from medalist.metrics import metrics
+    from medalist.registry import parse_call
+
+    name, _ = parse_call(metric)
+    if name not in metrics or metrics.bind(name).function.__module__.startswith("medalist."):
+        return None
+    return hash_bytes(Path(inspect.getfile(metrics.bind(name).function)).read_bytes())
 
 
 def cache_folder(cache: Path | None) -> Path:

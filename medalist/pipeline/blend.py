@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 
 from medalist import __version__, ledger
-from medalist.ensembles.against import against_best
 from medalist.ensembles.diversity import diversity
 from medalist.ensembles.members import Members
 from medalist.errors import MismatchError, StoreError
 from medalist.ledger import Summary
 from medalist.pipeline.chain import Chain
-from medalist.pipeline.decide import Decision
 from medalist.pipeline.folds import Field, load_field
 from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
@@ -83,36 +81,17 @@ def blend(
     with ledger.writing(out, key, overwrite=overwrite):
         decision, summary = conclude(field, runs, chain, out, facts=facts)
         decision.blend.save(out / "predictions" / slug(ensemble))
-        summary = replace(summary, notes=(*_told_of(runs, decision, chain, field), *summary.notes))
+        summary = replace(summary, notes=(*_differences(runs, field), *summary.notes))
         ledger.finish(out, summary)
     return summary
 
 
-def _told_of(runs: Sequence[Predictions], decision: Decision, chain: Chain, field: Field) -> list[str]:
-    """What the members are worth to the blend: weights where it has some, the best of them beside it, their errors."""
-    names, truth = [run.name for run in runs], field.truth
+def _differences(runs: Sequence[Predictions], field: Field) -> list[str]:
+    """The table of how differently the members err."""
     if len(runs) < 2:
         return ["one member: there is nothing to blend it with"]
-    prob_NRC = Members([run.oof_NC for run in runs])
-    beside = against_best(
-        prob_NRC,
-        truth.labels,
-        truth.fold_N,
-        metric=chain.metric,
-        ensemble=chain.ensemble,
-        rule=chain.decide,
-        seed=chain.seed,
-        groups=truth.group_N,
-        names=names,
-    )
-    weights = decision.chain["blend"].get("weights")
-    told = [] if weights is None or len(weights) != len(runs) else [_weights(names, weights)]
-    return [*told, beside.sentence, *diversity(prob_NRC, truth.labels).text(names).splitlines()]
-
-
-def _weights(names: Sequence[str], weights: Sequence[float]) -> str:
-    ordered = sorted(zip(weights, names, strict=True), reverse=True)
-    return "weights: " + ", ".join(f"{weight:.3f} {name}" for weight, name in ordered)
+    members = Members([run.oof_NC for run in runs])
+    return diversity(members, field.truth.labels).text([run.name for run in runs]).splitlines()
 
 
 def members_of(folder: Path, among: Sequence[Path] = ()) -> list[Member]:
@@ -149,8 +128,12 @@ def _prefix(folder: Path, among: Sequence[Path]) -> str:
 def _source(member: Member, out: Path) -> dict[str, str]:
     """Where a member is, seen from the blend's folder, and what it held."""
     folder = Path(os.path.relpath(member.folder.resolve(), out.resolve())).as_posix()
-    digest = hash_json([hash_bytes((member.folder / name).read_bytes()) for name in ARRAYS])
-    return {"name": member.name, "folder": folder, "hash": digest}
+    return {"name": member.name, "folder": folder, "hash": digest(member.folder)}
+
+
+def digest(part: Path) -> str:
+    """Hash of a folder of predictions; of what is in sample nothing depends on."""
+    return hash_json([hash_bytes((part / name).read_bytes()) for name in ARRAYS])
 
 
 def _shared_metric(folders: Sequence[Path]) -> str:

@@ -24,10 +24,18 @@ VIEWS = "views"  # the ensemble that weighs one learner's answers to several vie
 
 @dataclass(frozen=True)
 class Crossfitted:
-    """Answers to the N training rows and the probabilities (N, C) behind them, unseen; and the state of all rows."""
+    """Answers to the N training rows and the probabilities (N, C) behind them, each by a state that saw nothing of it.
+
+    Args:
+        answers_N: what the metric eats.
+        prob_NC: of the blend.
+        states: of the rows outside each fold, in the order of the folds.
+        state: of all rows.
+    """
 
     answers_N: np.ndarray
     prob_NC: np.ndarray
+    states: tuple[State, ...]
     state: State
 
 
@@ -38,7 +46,7 @@ class Chain:
     Args:
         metric: that the answers are for.
         ensemble: members' probabilities -> one.
-        decide: decision rule; None: the metric's own.
+        decide: decision rule; None: the one that the ensemble brings, else the metric's own.
         classes: C names.
         seed: of whatever an ensemble draws.
         num_views: V: so many members in a row are one learner's answers to V views of an image; they become one first.
@@ -59,36 +67,37 @@ class Chain:
 
     @property
     def rule(self) -> Bound[Any]:
-        """The decision rule."""
-        return rules.bind(self.decide or default_rule(self.metric))
+        """The decision rule: the given one, the one that the ensemble brings, or the metric's own."""
+        own = ensembles.bind(self.ensemble).facts.get("rule")
+        return rules.bind(self.decide or own or default_rule(self.metric))
 
     def fit(self, prob_NRC: Any, y: Any) -> State:
         """Learn the weights of views, then those of learners, then the rule, on out-of-fold probabilities."""
         state: State = {}
         if self.num_views > 1:
             weigh = ensembles.bind(VIEWS)
-            state["views"] = [weigh(part_NVC, y) for part_NVC in self._learners(prob_NRC)]
+            state["views"] = [weigh(part_NVC, y) for part_NVC in self.learners(prob_NRC)]
         ensemble, rule = ensembles.bind(self.ensemble), self.rule
         steer = {"metric": self.metric, "rule": rule.text, "seed": self.seed} if ensemble.facts.get("steered") else {}
-        state["blend"] = ensemble(self._seen(state, prob_NRC), y, **steer)
+        state["blend"] = ensemble(self.seen(state, prob_NRC), y, **steer)
         names = {"classes": self.classes} if rule.facts.get("names") else {}
         return {**state, "rule": rule(self.blended(state, prob_NRC), y, **names)}
 
-    def _learners(self, prob_NRC: Any) -> list[np.ndarray]:
+    def learners(self, prob_NRC: Any) -> list[Any]:
         """Each learner's views, (N, V, C)."""
         return [prob_NRC[:, at : at + self.num_views] for at in range(0, prob_NRC.shape[1], self.num_views)]
 
-    def _seen(self, state: State, prob_NRC: Any) -> Any:
+    def seen(self, state: State, prob_NRC: Any) -> Any:
         """The learners' probabilities, each with its views as one."""
         if self.num_views == 1:
             return prob_NRC
-        apply, parts = ensembles.bind(VIEWS).facts["apply"], zip(state["views"], self._learners(prob_NRC), strict=True)
+        apply, parts = ensembles.bind(VIEWS).facts["apply"], zip(state["views"], self.learners(prob_NRC), strict=True)
         return np.stack([apply(weights, part_NVC) for weights, part_NVC in parts], axis=1)
 
     def blended(self, state: State, prob_MRC: Any) -> np.ndarray:
         """(M, C) probabilities of the blend."""
         apply = ensembles.bind(self.ensemble).facts["apply"]
-        prob_MC: np.ndarray = apply(state["blend"], self._seen(state, prob_MRC))
+        prob_MC: np.ndarray = apply(state["blend"], self.seen(state, prob_MRC))
         return prob_MC
 
     def decided(self, state: State, prob_MC: np.ndarray) -> np.ndarray:
@@ -104,10 +113,11 @@ class Chain:
         """Each fold's rows by a chain that saw nothing of it, and the chain of all rows."""
         states = fit_outside(self.fit, prob_NRC, y, fold_N)
         prob_NC = apply_inside(states, self.blended, prob_NRC, fold_N)
-        return Crossfitted(apply_inside(states, self.decided, prob_NC, fold_N), prob_NC, self.fit(prob_NRC, y))
+        answers_N = apply_inside(states, self.decided, prob_NC, fold_N)
+        return Crossfitted(answers_N, prob_NC, tuple(states), self.fit(prob_NRC, y))
 
     def answer_all(
-        self, state: State, prob_LRC: np.ndarray, readable_M: np.ndarray, prior_C: np.ndarray
+        self, state: State, prob_LRC: Any, readable_M: np.ndarray, prior_C: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Answers to M images of which L could be read; of the others nothing is known but how often each class comes.
 

@@ -13,7 +13,7 @@ import numpy as np
 from medalist.backbones.runtimes import AUTO, RUNTIMES
 from medalist.backbones.taps import TAPS
 from medalist.data.table import ImageTable
-from medalist.decisions.rules import default_rule, rules
+from medalist.decisions.rules import rules
 from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
 from medalist.features.views import VIEWS
@@ -127,7 +127,7 @@ def _unbound(key: str, bind: Callable[[str], Any], calls: Any) -> Iterator[str]:
 def _kinds(recipe: Recipe) -> Iterator[str]:
     """The decision rule must give what the metric eats."""
     eats = metrics.bind(recipe.metric).facts["eats"]
-    rule = rules.bind(recipe.decide or default_rule(recipe.metric))
+    rule = Chain.of(recipe, ()).rule
     if rule.facts["gives"] != eats:
         yield f"decide: {rule.name} gives {rule.facts['gives']}, {recipe.metric} eats {eats}; leave decide out"
 

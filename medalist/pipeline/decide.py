@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from medalist.decisions.rules import prior
+from medalist.ensembles.members import Members
 from medalist.evidence import Estimate, Forecast, estimate, forecast
 from medalist.metrics import metrics
+from medalist.pipeline.alone import against_best, alone, tell_views, tell_weights
 from medalist.pipeline.chain import Chain, State
 from medalist.pipeline.testset import labels_with_counts, learn_shift, tell_shift
 from medalist.predictions import Predictions
@@ -91,9 +93,15 @@ def decide(
     for other in runs[1:]:
         runs[0].check_same(other)
     y, metric, notes = truth.labels, metrics.bind(chain.metric), list[str]()
-    oof_NRC = np.stack([run.oof_NC for run in runs], axis=1)
-    test_LRC = np.stack([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs], axis=1)
+    oof_NRC = Members([run.oof_NC for run in runs])
+    test_LRC = Members([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs])
     found = chain.crossfit(oof_NRC, y, truth.fold_N)
+    members = [alone(chain, run, y, truth.fold_N) for run in runs]
+    names = [run.name for run in runs]
+    notes += tell_views(chain, found, oof_NRC, y, truth.fold_N, names)
+    if len(runs) > 1:
+        notes += tell_weights(found.state, names)
+        notes.append(against_best(chain, found.answers_N, members, y, truth.fold_N, truth.group_N)[1])
     state, prob_LC = found.state, chain.blended(found.state, test_LRC)
     if test_prior == "tested":
         state["shift"], shift = learn_shift(found.prob_NC, y, prob_LC, seed=chain.seed)
@@ -107,7 +115,7 @@ def decide(
         estimate=estimate(metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed),
         forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
         in_sample=metric(y, chain.decided(state, fit_NC)) if len(fit_NC) else None,
-        heads={run.name: _alone(chain, run, truth) for run in runs},
+        heads={member.name: (member.score, member.in_sample) for member in members},
         oof_N=found.answers_N,
         blend=replace(
             runs[0],
@@ -128,7 +136,7 @@ def _in_sample(chain: Chain, state: State, runs: Sequence[Predictions]) -> np.nd
     """The blend's probabilities on rows that all its members were fitted on; none where one member's are not known."""
     if not all(run.fit_known for run in runs):
         return runs[0].oof_NC[:0]
-    return chain.blended(state, np.stack([run.fit_NC for run in runs], axis=1))
+    return chain.blended(state, Members([run.fit_NC for run in runs]))
 
 
 def _forecast(chain: Chain, truth: Truth, answers_N: np.ndarray, num_test: int) -> Forecast | None:
@@ -136,11 +144,3 @@ def _forecast(chain: Chain, truth: Truth, answers_N: np.ndarray, num_test: int) 
         return None
     y, groups = truth.labels, truth.group_N
     return forecast(metrics.bind(chain.metric), y, answers_N, num_test=num_test, groups=groups, seed=chain.seed)
-
-
-def _alone(chain: Chain, run: Predictions, truth: Truth) -> tuple[float, float | None]:
-    """Cross-fitted and in-sample score of one member without the others."""
-    metric, y, chain = metrics.bind(chain.metric), truth.labels, replace(chain, num_views=1)
-    found = chain.crossfit(run.oof_NC[:, None], y, truth.fold_N)
-    fit_NC = _in_sample(chain, found.state, [run])
-    return metric(y, found.answers_N), metric(y, chain.decided(found.state, fit_NC)) if len(fit_NC) else None

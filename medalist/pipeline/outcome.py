@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from medalist import ledger
-from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
 from medalist.errors import RecipeError, StoreError, near
 from medalist.ledger import Summary
@@ -38,7 +37,7 @@ def check_chain(chain: Chain, task: str) -> None:
     Raises:
         RecipeError: an unknown name, a metric of another task, or a rule that gives what the metric does not eat.
     """
-    metric, rule = metrics.bind(chain.metric), rules.bind(chain.decide or default_rule(chain.metric))
+    metric, rule = metrics.bind(chain.metric), chain.rule
     tasks = ensembles.bind(chain.ensemble).facts.get("tasks", (task,))
     if task not in tasks_of(metric):
         fit = [name for name in metrics if task in tasks_of(metrics.bind(name))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def predict(
     members = [prob_LC for one in learners for prob_LC in answer(one, recipe.final, run_folder, x_LD)]
     table = load_table(run_folder)
     prior_C = prior(table.labels, len(table.classes))
-    chain = Chain.of(recipe, table.classes)
+    chain = replace(Chain.of(recipe, table.classes), decide=decision["rule"])
     answers_M, prob_MC = chain.answer_all(decision["chain"], np.stack(members, axis=1), readable_M, prior_C)
     ids = _ids(files)
     return _csv(asking(table, ids, answers_M), ids, answers_M, prob_MC)
