@@ -67,6 +67,7 @@ def _sample(table: ImageTable) -> list[str]:
         "probability": f"the probability of {sample.positive!r}",
         "wide": f"a column for each of {len(sample.columns) - 1} classes",
         "tags": f"tags joined by {sample.joiner!r}",
+        "ranked": f"the {sample.places} likeliest classes joined by {sample.joiner!r}",
     }[sample.kind]
     columns = ", ".join(sample.columns[:4]) + (", ..." if len(sample.columns) > 4 else "")
     without = int((table.test().paths == "").sum())

@@ -73,20 +73,22 @@ def parse_sample(
         raise DataError(f"{path.name} {what}; name another file with data.sample=FILE")
     answers = Counter(row[1].strip() for row in table.rows)
     kind = _kind(table.header, answers, classes, tags, positive)
+    between = _joiner(answers, classes, joiner) if kind in ("tags", "ranked") else ","
     return SampleSubmission(
         path=path,
         ids=ids,
         columns=table.header,
         kind=kind,
         positive=_positive(table.header[1], classes, positive) if kind == "probability" else None,
-        joiner=_joiner(answers, classes, joiner) if kind == "tags" else ",",
+        joiner=between,
+        places=max(len(answer.split(between)) for answer in answers) if kind == "ranked" else 1,
     )
 
 
 def _kind(
     columns: Sequence[str], answers: Counter[str], classes: Sequence[str], tags: bool | None, positive: str | None
 ) -> str:
-    """`wide`, `tags`, `class`, `index` or `probability`; see SampleSubmission."""
+    """`wide`, `tags`, `class`, `ranked`, `index` or `probability`; see SampleSubmission."""
     if len(columns) > 2:
         return "wide"
     if tags:
@@ -98,6 +100,8 @@ def _kind(
         return "probability"
     if not given or any(_compose(answer) in names for answer in given):
         return "class"
+    if any(_ranking(given, mark, names) for mark in JOINERS):
+        return "ranked"
     if numbers and all(INTEGER.fullmatch(answer) for answer in given):
         return "index"
     if numbers and len(classes) in (0, 2):
@@ -108,6 +112,11 @@ def _kind(
             f" no index, and no probability of one of {len(classes)} classes; name another file with data.sample=FILE"
         )
     return "tags" if columns[1].lower() == "tags" else "class"
+
+
+def _ranking(given: Sequence[str], mark: str, names: set[str]) -> bool:
+    """Whether each answer is several classes with `mark` between them."""
+    return all(mark in answer and {_compose(part) for part in answer.split(mark)} <= names for answer in given)
 
 
 def _is_number(text: str) -> bool:

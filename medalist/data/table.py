@@ -36,9 +36,11 @@ class SampleSubmission:
         ids: M ids in its order, text as written.
         columns: header, as written; the first is the id column.
         kind: `class` (class name), `index` (position in the class list), `probability` (of `positive`), `wide` (a
-            column a class, in `columns[1:]`), `tags` (names joined by `joiner`).
+            column a class, in `columns[1:]`), `tags` (names joined by `joiner`), `ranked` (the likeliest classes, best
+            first, joined by `joiner`).
         positive: the class whose probability is asked for, where kind is `probability`.
-        joiner: text between tags, where kind is `tags`.
+        joiner: text between names, where kind is `tags` or `ranked`.
+        places: how many classes are named, where kind is `ranked`.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class SampleSubmission:
     kind: str
     positive: str | None = None
     joiner: str = ","
+    places: int = 1
 
 
 @dataclass(frozen=True)

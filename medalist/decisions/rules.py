@@ -56,7 +56,7 @@ def _of_sets(name: str, beta: float | None) -> str | None:
     if family not in ("f1", "fbeta", "jaccard"):
         return None
     if average == "micro":
-        return f"threshold(average='micro', calibrate=True, at_least=0{given and ', ' + given})"
+        return f"threshold(average='micro', calibrate=True{given and ', ' + given})"
     rule = {"macro": "tag_thresholds", "samples": "expected_f"}.get(average)
     return f"{rule}({given})" if rule and given else rule
 

@@ -1,6 +1,7 @@
 """Rules that answer with a set of tags an image: one threshold, a threshold a tag, or the best set by expected F.
 
-All take the same limits: `at_least` and `at_most` tags an image, and `exclusive` groups of tag names.
+All take the same limits: `at_least` and `at_most` tags an image, and `exclusive` groups of tag names. `at_least=None`
+is 1 where every labelled row has a tag, else 0.
 Axes: N labelled images, M images to answer, C tags.
 """
 
@@ -42,7 +43,7 @@ def threshold(
     average: str = "samples",
     beta: float = 1.0,
     calibrate: bool = False,
-    at_least: int = 1,
+    at_least: int | None = None,
     at_most: int | None = None,
     exclusive: Groups = (),
     classes: Sequence[str] | None = None,
@@ -61,6 +62,7 @@ def threshold(
     if average not in AVERAGES:
         raise RecipeError(f"threshold takes average='samples' or 'micro', got {average!r}")
     _check_beta("threshold", beta)
+    at_least = _fewest(at_least, y_NC)
     groups = check_limits("threshold", at_least, at_most, exclusive, classes)
     state, facts = _limits(at_least, at_most, groups), {}
     if calibrate:
@@ -82,7 +84,7 @@ def tag_thresholds(
     *,
     beta: float = 1.0,
     shrink: float | None = None,
-    at_least: int = 0,
+    at_least: int | None = None,
     at_most: int | None = None,
     exclusive: Groups = (),
     classes: Sequence[str] | None = None,
@@ -98,6 +100,7 @@ def tag_thresholds(
     _check_beta("tag_thresholds", beta)
     if shrink is not None and not 0 <= shrink < np.inf:
         raise RecipeError(f"tag_thresholds takes shrink=0 or more true rows, got {shrink}")
+    at_least = _fewest(at_least, y_NC)
     groups = check_limits("tag_thresholds", at_least, at_most, exclusive, classes)
     kept_NC = permitted(prob_NC, at_most, groups)
     value_C, common, weight = macro.best_tag_thresholds(kept_NC, y_NC, beta=beta, shrink=shrink)
@@ -146,8 +149,7 @@ def expected_f(
     _check_beta("expected_f", beta)
     if candidates < 1:
         raise RecipeError(f"expected_f takes candidates=1 or more, got {candidates}")
-    if at_least is None:
-        at_least = int(len(prob_NC) > 0 and bool((np.asarray(y_NC.sum(axis=1)) > 0).all()))
+    at_least = _fewest(at_least, y_NC)
     groups = check_limits("expected_f", at_least, at_most, exclusive, classes)
     found = tags.fit_map(prob_NC, y_NC)
     return {
@@ -169,6 +171,13 @@ def _map_state(found: tags.TagMap) -> State:
         "slope": [float(value) for value in found.slope_C],
         "bias": [float(value) for value in found.bias_C],
     }
+
+
+def _fewest(at_least: int | None, y_NC: np.ndarray | csr_array) -> int:
+    """The given number of tags that every image gets; None: 1 where every labelled row has a tag, else 0."""
+    if at_least is not None:
+        return at_least
+    return int(y_NC.shape[0] > 0 and bool((np.asarray(y_NC.sum(axis=1)) > 0).all()))
 
 
 def _limits(at_least: int, at_most: int | None, groups: list[list[int]]) -> State:

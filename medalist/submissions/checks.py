@@ -51,7 +51,12 @@ def lint(file: Path, sample: Path) -> list[Fault]:
 
 
 def check(
-    file: Path, sample: SampleSubmission, classes: Sequence[str] | None = None, *, exclusive: bool | None = None
+    file: Path,
+    sample: SampleSubmission,
+    classes: Sequence[str] | None = None,
+    *,
+    exclusive: bool | None = None,
+    empty: bool = False,
 ) -> list[Fault]:
     """Faults of the submission `file`; none means that it may be handed in.
 
@@ -60,6 +65,7 @@ def check(
         sample: the organisers' sample, as read.
         classes: the class list, in the order of the indices; None leaves names and the largest index unchecked.
         exclusive: whether a row of class columns must sum to 1; None looks whether the sample's own rows do.
+        empty: whether an image may have no tags; so it may where the sample itself leaves an answer empty.
 
     Raises:
         SubmissionError: the file cannot be read.
@@ -85,7 +91,7 @@ def check(
         *faults,
         *_counted("cells", f"rows without exactly {len(header)} cells", ragged),
         *_id_faults([row[0] for row in rows], sample.ids),
-        *_answer_faults(whole, _judge(sample, classes, exclusive), classes or ()),
+        *_answer_faults(whole, _judge(sample, classes, exclusive, empty), classes or ()),
     ]
 
 
@@ -158,12 +164,16 @@ def _answer_faults(rows: Sequence[Row], judge: Callable[[Row], Slip | None], cla
 
 
 def _judge(
-    sample: SampleSubmission, classes: Sequence[str] | None, exclusive: bool | None
+    sample: SampleSubmission, classes: Sequence[str] | None, exclusive: bool | None, empty: bool
 ) -> Callable[[Row], Slip | None]:
     """The judge of one row's answer cells, by the sample's kind."""
     known = None if classes is None else frozenset(classes)
-    if sample.kind in ("class", "tags"):
-        return partial(_name_slip, joiner=sample.joiner if sample.kind == "tags" else None, known=known)
+    if sample.kind in ("class", "tags", "ranked"):
+        joiner = None if sample.kind == "class" else sample.joiner
+        judge = partial(_name_slip, joiner=joiner, known=known)
+        if sample.kind == "tags" and (empty or _leaves_empty(sample)):
+            return lambda cells: judge(cells) if cells[0] else None
+        return judge
     if sample.kind == "index":
         return partial(
             _number_slip,
@@ -202,7 +212,20 @@ def _number_slip(cells: Row, *, read: Callable[[str], float], high: float, sums:
     return ("sum", f"sum {sum(values):.4g}") if sums and abs(sum(values) - 1) > SUM_TOLERANCE else None
 
 
+def _leaves_empty(sample: SampleSubmission) -> bool:
+    """Whether some answers of the sample are empty and others are not: then empty is an answer."""
+    given = [row[1] for row in _rows(sample)]
+    return any(given) and not all(given)
+
+
 def _sums_to_one(sample: SampleSubmission) -> bool:
     """Whether the sample's own rows look like probabilities of classes that exclude each other."""
+    return all(_number_slip(row[1:], read=float, high=1.0, sums=True) is None for row in _rows(sample))
+
+
+def _rows(sample: SampleSubmission) -> list[Row]:
+    """Rows of the sample's file; none for a sample that is no file."""
+    if not sample.path.is_file():
+        return []
     _, *rows = parse(sample.path.read_bytes().removeprefix(BOM), dialect_of(sample)[0])
-    return all(_number_slip(row[1:], read=float, high=1.0, sums=True) is None for row in rows)
+    return rows

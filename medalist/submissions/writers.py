@@ -53,8 +53,17 @@ def write(table: ImageTable, test_ids: Sequence[str], answers: np.ndarray, prob_
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator=newline)
     writer.writerow(sample.columns)
     writer.writerows([id, *row_of.get(id, cells[-1])] for id in sample.ids)
-    exclusive = table.task != "tags"
-    _put(path, buffer.getvalue().encode(), lambda file: check(file, sample, table.classes, exclusive=exclusive))
+    exclusive, empty = table.task != "tags", _may_be_empty(table)
+    _put(
+        path,
+        buffer.getvalue().encode(),
+        lambda file: check(file, sample, table.classes, exclusive=exclusive, empty=empty),
+    )
+
+
+def _may_be_empty(table: ImageTable) -> bool:
+    """Whether there are labelled images without tags, so that an answer may be empty."""
+    return table.task == "tags" and bool((np.asarray(table.labelled().labels.sum(axis=1)) == 0).any())
 
 
 def _asked(table: ImageTable, answers: np.ndarray) -> SampleSubmission | None:
@@ -131,12 +140,18 @@ def _tag_cells(sample: SampleSubmission, classes: Sequence[str], answers: np.nda
     return [[sample.joiner.join(classes[tag] for tag in np.flatnonzero(row).tolist())] for row in answers]
 
 
+def _ranked_cells(sample: SampleSubmission, classes: Sequence[str], answers: np.ndarray, prob_MC: np.ndarray) -> Cells:
+    order_MC = np.argsort(-_probabilities(answers, prob_MC), axis=1, kind="stable")
+    return [[sample.joiner.join(classes[c] for c in row)] for row in order_MC[:, : sample.places].tolist()]
+
+
 CELLS = {
     "class": _class_cells,
     "index": _index_cells,
     "probability": _probability_cells,
     "wide": _wide_cells,
     "tags": _tag_cells,
+    "ranked": _ranked_cells,
 }
 
 

@@ -31,7 +31,7 @@ def test_each_metric_has_a_rule_that_gives_what_it_eats() -> None:
         ("roc_auc", "as_is"),
         ("f1_macro", "tag_thresholds"),
         ("fbeta_macro(beta=0.5)", "tag_thresholds(beta=0.5)"),
-        ("fbeta_micro(beta=2)", "threshold(average='micro', calibrate=True, at_least=0, beta=2)"),
+        ("fbeta_micro(beta=2)", "threshold(average='micro', calibrate=True, beta=2)"),
         ("f1_samples", "expected_f"),
         ("fbeta_samples(beta=2)", "expected_f(beta=2)"),
         ("recall_samples", "threshold"),
@@ -99,7 +99,7 @@ def test_rare_tags_get_a_low_threshold() -> None:
     rng = np.random.default_rng(1)
     y_NC = rng.random((500, 40)) < 0.05
     prob_NC = (0.1 * rng.random((500, 40)) + 0.25 * y_NC * rng.random((500, 40))).astype(np.float32)
-    rule = rules.bind("threshold")
+    rule = rules.bind("threshold(at_least=1)")
     got_NC, state = crossfit(rule, rule.facts["apply"], prob_NC, csr_array(y_NC), np.arange(500) % 5)
     assert state["value"] < 0.2
     assert f1_samples(y_NC, got_NC) > f1_samples(y_NC, prob_NC >= 0.5) + 0.1

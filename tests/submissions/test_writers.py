@@ -101,6 +101,16 @@ def test_tags_joined_as_in_the_sample(tmp_path: Path) -> None:
     assert written(table, SETS_MC) == expected
 
 
+def test_the_likeliest_classes_best_first(tmp_path: Path) -> None:
+    """What MAP@k eats: as many names as the sample shows."""
+    table = table_of(tmp_path, 'id,label\n1e5,no NA\n007,NA no\n"a, b",no NA\n0079ba6b38a5b84d,no NA\n')
+    assert table.sample is not None
+    assert (table.sample.kind, table.sample.places) == ("ranked", 2)
+    lines = written(table, PROB_MC).splitlines()
+    assert lines[1:3] == ["1e5,1e5 NA", "007,no NA"]
+    assert lines[4] == "0079ba6b38a5b84d,NA no"
+
+
 def test_tags_in_a_column_each(tmp_path: Path) -> None:
     table = tags_table(tmp_path, 'id,no,NA,1e5\n007,0,0,1\n1e5,0,0,1\n"a, b",0,0,1\n0079ba6b38a5b84d,0,0,1\n')
     assert written(table, SETS_MC).startswith('id,no,NA,1e5\n007,1,0,1\n1e5,0,1,0\n"a, b",1,1,1\n')
@@ -137,6 +147,13 @@ def test_what_fails_a_check_is_not_written(prob: float, reason: str, tmp_path: P
         write(table, IDS, prob_MC, prob_MC, path)
     assert path.read_text() == "what was there"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["sample_submission.csv", "submission.csv"]
+
+
+def test_an_image_without_tags_is_an_answer_where_labelled_ones_have_none(tmp_path: Path) -> None:
+    train = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 1], [0, 1, 1]], bool)
+    labels = csr_array(np.concatenate([train, np.zeros((4, 3), bool)]))
+    table = table_of(tmp_path, 'id,tags\n007,no\n1e5,no\n"a, b",no\n0079ba6b38a5b84d,no\n', labels=labels)
+    assert written(table, SETS_MC & False).splitlines()[1:] == ["007,", "1e5,", '"a, b",', "0079ba6b38a5b84d,"]
 
 
 def test_an_image_without_tags_fails_the_check(tmp_path: Path) -> None:
