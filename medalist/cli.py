@@ -251,6 +251,7 @@ def diagnose(
         Path | None, typer.Option(help="the dataset: duplicates and image statistics are looked at")
     ] = None,
     tried: Annotated[list[Path] | None, typer.Option(help="another run that this one was preferred to; repeat")] = None,
+    share: Annotated[float, typer.Option(help="share of the test images that the leaderboard scores")] = 1.0,
     cache: Cache = None,
 ) -> None:
     """How surprising a leaderboard score is against the forecast, and its likely causes, each with its evidence."""
@@ -258,7 +259,7 @@ def diagnose(
     from medalist.pipeline.diagnose import diagnose as explain
 
     with _bars() as sink:
-        text = explain(run_folder, lb, data=data, cache=cache_folder(cache), tried=tried or (), sink=sink)
+        text = explain(run_folder, lb, data=data, cache=cache_folder(cache), tried=tried or (), share=share, sink=sink)
     print(text)
 
 

@@ -77,11 +77,16 @@ class Summary:
             *(f"  {name}: {s['score']:.4f} (in sample {_told(s['in_sample'])})" for name, s in self.heads.items()),
             *self._expected(),
             *self.notes,
-            f"{self.images} images of the dataset, {self.rejected} files and rows rejected (rejected.csv)",
-            ", ".join(f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if stage in self.seconds),
+            f"{self.images} images of the dataset, {self.rejected} files and rows rejected"
+            + (" (rejected.csv)" if self.rejected else ""),
+            *self._timed(),
             f"submission: {out / self.submission}" if self.submission else "no test images: no submission",
         ]
         return "\n".join(lines)
+
+    def _timed(self) -> list[str]:
+        timed = [f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if stage in self.seconds]
+        return [", ".join(timed)] if timed else []
 
     def _expected(self) -> list[str]:
         if self.forecast is None:

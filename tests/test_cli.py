@@ -62,6 +62,11 @@ def test_backbones_lists_the_write_ups_eight_and_flags_licences() -> None:
     assert "NON-COMMERCIAL" not in medalist("backbones", "--license", "permissive").stdout
 
 
+@pytest.mark.parametrize("command", ["folds", "import", "blend", "average", "submit", "board", "diagnose"])
+def test_every_verb_after_the_run_explains_itself(command: str) -> None:
+    assert "Usage" in medalist(command, "--help").stdout
+
+
 @pytest.mark.parametrize("command", ["check", "stats", "run", "predict", "lint", "backbones", "bank", "demo"])
 def test_every_command_explains_itself(command: str) -> None:
     process = medalist(command, "--help")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def board(folders: Sequence[Path], *, leaderboard: Path | None = None, public_sh
     return "\n".join(
         [
             f"{kinds[0]} ({metrics.bind(kinds[0]).facts['better']} is better)",
-            *_table(entries),
+            *_table(entries, public_share),
             *_agreement(entries),
             *_shake_up(entries, public_share),
             *([] if scores_L is None else _places(entries, scores_L, public_share)),
@@ -63,17 +64,19 @@ def _current(folder: Path, record: HandIn) -> bool:
     return file.is_file() and hash_bytes(file.read_bytes()) == record.sha256
 
 
-def _table(entries: Sequence[Entry]) -> list[str]:
+def _table(entries: Sequence[Entry], public_share: float) -> list[str]:
     width = max(3, *(len(str(folder)) for folder, _ in entries))
     lines = [
         f"{'run':{width}s}  {'handed in':25s} {'out of fold':>18s}  {'forecast (95 %)':26s}   public     z private"
     ]
     for folder, one in entries:
-        found = _forecast(one)
+        found = None if one.forecast is None else on_share(one.forecast, one.stderr, 1.0)
         low_high = (
             "" if found is None else f"{found.score:.4f} ({found.interval95[0]:.4f} to {found.interval95[1]:.4f})"
         )
-        z = "" if found is None or one.public is None else f"{surprise(found, one.public).z:+.1f}"
+        z = ""
+        if one.forecast is not None and one.public is not None:
+            z = f"{surprise(on_share(one.forecast, one.stderr, public_share), one.public).z:+.1f}"
         lines.append(
             f"{folder!s:{width}s}  {one.time:25s} {one.score:8.4f} +- {one.stderr:.4f}  {low_high:26s}"
             f" {_told(one.public):>8s} {z:>5s} {_told(one.private):>7s}".rstrip()
@@ -85,12 +88,26 @@ def _told(score: float | None) -> str:
     return "" if score is None else f"{score:.4f}"
 
 
-def _forecast(record: HandIn) -> Forecast | None:
-    if record.forecast is None:
-        return None
-    found = record.forecast
-    low, high = found["interval95"]
-    return Forecast(found["score"], found["stderr"], (low, high), found["num_test"])
+def on_share(found: dict[str, Any], stderr: float, share: float) -> Forecast:
+    """The forecast for a share of the test rows.
+
+    Its variance is that of the score out of fold plus that of the M test rows, v; a share p of the rows has v / p.
+
+    Args:
+        found: forecast as a summary holds it.
+        stderr: of the score out of fold.
+        share: p.
+    """
+    wider = (
+        float(np.sqrt(stderr**2 + _of_rows(found, stderr) / share)) / found["stderr"] if found["stderr"] > 0 else 1.0
+    )
+    low, high = (found["score"] + wider * (end - found["score"]) for end in found["interval95"])
+    return Forecast(found["score"], wider * found["stderr"], (low, high), max(1, round(share * found["num_test"])))
+
+
+def _of_rows(found: dict[str, Any], stderr: float) -> float:
+    """What the drawing of the test rows adds to the variance of a forecast."""
+    return max(0.0, float(found["stderr"]) ** 2 - stderr**2)
 
 
 def _agreement(entries: Sequence[Entry]) -> list[str]:
@@ -128,13 +145,12 @@ def correlations(a_H: np.ndarray, b_H: np.ndarray) -> tuple[tuple[float, float, 
 def spread(record: HandIn, public_share: float) -> float | None:
     """Standard deviation of public minus private score by chance alone; None without a forecast.
 
-    A forecast's variance is that of the score out of fold plus that of the M test rows, v. A share p of the rows has
-    v / p, the rest v / (1 - p), and they are independent: together v / (p (1 - p)).
+    A share p of the rows has the variance v / p, the rest v / (1 - p), and they are independent: together
+    v / (p (1 - p)). What is not known of the score itself is common to both.
     """
     if record.forecast is None:
         return None
-    of_rows = max(0.0, record.forecast["stderr"] ** 2 - record.stderr**2)
-    return float(np.sqrt(of_rows / (public_share * (1 - public_share))))
+    return float(np.sqrt(_of_rows(record.forecast, record.stderr) / (public_share * (1 - public_share))))
 
 
 def _shake_up(entries: Sequence[Entry], public_share: float) -> list[str]:
@@ -156,8 +172,8 @@ def _places(entries: Sequence[Entry], scores_L: np.ndarray, public_share: float)
     """The places on the leaderboard that each forecast means, and how many the shake-up moves."""
     lines = []
     for folder, one in entries:
-        found = _forecast(one)
-        if found is not None:
+        if one.forecast is not None:
+            found = on_share(one.forecast, one.stderr, 1.0)
             ranks = rank_interval(found, scores_L, metrics.bind(one.metric).facts["better"])
             moves = int((np.abs(scores_L - found.score) <= (spread(one, public_share) or 0.0)).sum())
             lines.append(

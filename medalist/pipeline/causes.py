@@ -87,6 +87,15 @@ def twins(facts: Sequence[Facts], fold_N: np.ndarray) -> np.ndarray:
     return np.asarray((first_G < last_G)[group_N])
 
 
+def independent(twin_N: np.ndarray, group_N: np.ndarray) -> np.ndarray:
+    """(N,) bool: one row a group, and none with a copy in another fold, which is answered more surely than test rows.
+
+    Where nothing would be left, one row a group.
+    """
+    first_N = np.isin(np.arange(len(group_N)), np.unique(group_N, return_index=True)[1])
+    return np.asarray(first_N & ~twin_N if (first_N & ~twin_N).any() else first_N)
+
+
 def duplicates_across_folds(seen: Seen, twin_N: np.ndarray) -> Cause:
     """Rows with a copy in another fold: their answers were learnt by heart. The drop is what is left without them."""
     name = "duplicates across folds"
@@ -148,12 +157,17 @@ class Shifts:
     what: str
 
 
-def shifts(seen: Seen, x_ND: np.ndarray, x_MD: np.ndarray, what: str, twin_N: np.ndarray) -> Shifts:
+def shifts(seen: Seen, x_ND: np.ndarray, x_MD: np.ndarray, what: str, alone_N: np.ndarray) -> Shifts:
     """Class frequencies of the test set by expectation-maximisation, and the shift with and without them.
 
-    Rows with a copy in another fold are left out: they are answered more surely than any test row.
+    Args:
+        seen: the answers in question.
+        x_ND: features of the labelled rows, or what stands for them.
+        x_MD: of the test rows.
+        what: they are, for people.
+        alone_N: which labelled rows are independent of each other.
     """
-    y, final, alone_N = seen.truth.labels, seen.final, ~twin_N
+    y, final = seen.truth.labels, seen.final
     raw = separation(x_ND, x_MD, weight_N=alone_N.astype(float))
     if not isinstance(y, np.ndarray):  # tags have no one class
         none_C = np.zeros(len(seen.truth.classes))

@@ -25,6 +25,7 @@ from medalist.features.bank import FeatureBank
 from medalist.metrics import metrics
 from medalist.pipeline import causes
 from medalist.pipeline.blend import members_of
+from medalist.pipeline.board import on_share
 from medalist.pipeline.causes import Cause, Seen
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
 from medalist.pipeline.way import read
@@ -42,6 +43,7 @@ def diagnose(
     data: Path | None = None,
     cache: Path,
     tried: Sequence[Path] = (),
+    share: float = 1.0,
     sink: Sink = ignore,
 ) -> str:
     """Sentences on a leaderboard score of a run, import or blend.
@@ -52,6 +54,7 @@ def diagnose(
         data: its dataset; without it, neither duplicates nor images are looked at.
         cache: facts and feature bank.
         tried: other runs whose scores were looked at before this one was chosen.
+        share: of the test images that the leaderboard scores; a public one scores a part.
         sink: takes progress events.
 
     Raises:
@@ -63,8 +66,9 @@ def diagnose(
         raise MismatchError(
             f"{folder} has no forecast: it has no test images, or an older medalist made it; run it again"
         )
-    found = summary["forecast"]
-    forecast = Forecast(found["score"], found["stderr"], tuple(found["interval95"]), found["num_test"])
+    if not 0 < share <= 1:
+        raise MismatchError(f"got --share {share}, expected a share of the test images, above 0 and at most 1")
+    forecast = on_share(summary["forecast"], summary["score_stderr"], share)
     ranked = ranked_causes(folder, lb, forecast, data=data, cache=cache, tried=tried, sink=sink)
     z, p = surprise(forecast, lb)
     worse = (lb - forecast.score) * (1 if metric.facts["better"] == "higher" else -1) < 0
@@ -78,6 +82,11 @@ def diagnose(
             for place, one in enumerate(ranked, 1)
         ),
     ]
+    if worse and abs(z) >= UNSURPRISING and ranked[0].drop <= 0:
+        lines.append(
+            "nothing that was looked for explains it. What cannot be seen from here: another metric on the leaderboard,"
+            " answers under the wrong ids, an import whose out-of-fold rows were seen in training"
+        )
     if data is None:
         lines.append("not looked for: duplicates across folds, images made differently; add --data DATA")
     return "\n".join(lines)
@@ -119,14 +128,14 @@ def ranked_causes(
     x_ND, x_MD, what = _rows(facts, final, images, cache)
     fold_N = field.truth.fold_N
     twin_N = np.zeros(len(fold_N), bool) if images is None else causes.twins(images[0], fold_N)
-    # With every row torn apart there is nothing else to look at.
-    shifts = causes.shifts(seen, x_ND, x_MD, what, twin_N & ~twin_N.all())
+    alone_N = causes.independent(twin_N, field.truth.group_N)
+    shifts = causes.shifts(seen, x_ND, x_MD, what, alone_N)
     found = [causes.selection(seen, runs, facts["rule"], summary_of(folder)["score_in_sample"])]
     share = 0.0
     if images is not None:
         found.append(causes.duplicates_across_folds(seen, twin_N))
         usable = [one for one in images[1] if one.ok]
-        made, share = causes.preprocessing(seen, images[0], usable, shifts.weight_N)
+        made, share = causes.preprocessing(seen, images[0], usable, shifts.weight_N * alone_N)
         found.append(made)
     found += [causes.class_prior(seen, shifts), causes.other_shift(seen, shifts, share)]
     # Beyond the gap nothing is left to explain; the sort is stable, special causes stand before general ones.

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from medalist.errors import DataError, MismatchError
-from medalist.pipeline.board import board, correlations, read_scores, spread
+from medalist.pipeline.board import board, correlations, on_share, read_scores, spread
 from medalist.pipeline.join import join
 from medalist.pipeline.submit import submit
 from medalist.submissions.handed_in import HandIn
@@ -50,6 +50,9 @@ def test_the_shake_up_is_that_of_drawn_test_sets() -> None:
     forecast = {"score": 0.8, "stderr": float(np.sqrt(of_rows + of_score)), "interval95": [0.7, 0.9], "num_test": 400}
     record = HandIn("", "", "accuracy", 0.8, 0.01, forecast)
     assert spread(record, 0.3) == pytest.approx(apart.std(), rel=0.03)
+    public = hits[:, :120].mean(axis=1) + rng.normal(0, 0.01, len(hits))  # the score itself is not known exactly
+    assert on_share(forecast, 0.01, 0.3).stderr == pytest.approx(public.std(), rel=0.03)
+    assert on_share(forecast, 0.01, 1.0).interval95 == pytest.approx((0.7, 0.9))
 
 
 def test_the_table_tells_what_is_known(hand: Hand, tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def test_nothing_is_named_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert [one.name for one in planted.causes(0.4) if one.drop > 0] == []
     text = diagnose(planted.out, planted.forecast.score, data=planted.data, cache=planted.cache)
     assert "no surprise" in text and "no sign of it" in text
+    assert "nothing that was looked for explains it" in diagnose(planted.out, 0.3, cache=planted.cache)
+    assert "on 30 test images" in diagnose(planted.out, 0.3, cache=planted.cache, share=1 / 3)
 
 
 def test_copies_across_folds(tmp_path: Path) -> None:
