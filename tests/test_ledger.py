@@ -14,7 +14,20 @@ from medalist import ledger
 from medalist.errors import StoreError
 from medalist.ledger import Summary
 
-SUMMARY = Summary("accuracy", 0.9, 0.01, (0.88, 0.92), 1.0, {}, {"embed": 1.0, "total": 2.0}, 10, 1, ("a note",), None)
+SUMMARY = Summary(
+    metric="accuracy",
+    score=0.9,
+    score_stderr=0.01,
+    interval95=(0.88, 0.92),
+    score_in_sample=1.0,
+    heads={},
+    forecast=None,
+    seconds={"embed": 1.0, "total": 2.0},
+    images=10,
+    rejected=1,
+    notes=("a note",),
+    submission=None,
+)
 
 
 def test_a_finished_run_is_recognised_by_its_key(tmp_path: Path) -> None:
@@ -107,3 +120,16 @@ def test_the_text_shows_score_error_and_gap() -> None:
     assert "0.9000 +- 0.0100" in text
     assert "in sample 1.0000" in text
     assert "no submission" in text
+
+
+def test_the_text_leaves_out_what_is_not_known() -> None:
+    heads: dict[str, dict[str, float | None]] = {"net": {"score": 0.9, "in_sample": None}}
+    text = replace(SUMMARY, score_in_sample=None, heads=heads, seconds={}, rejected=0).text(Path("out"))
+    assert "in sample not known; all heads" in text and "net: 0.9000 (in sample not known)" in text
+    assert "rejected.csv" not in text and "\n\n" not in text
+
+
+def test_the_text_says_what_the_test_images_will_say() -> None:
+    forecast = {"score": 0.88, "stderr": 0.02, "interval95": [0.84, 0.92], "num_test": 60}
+    text = replace(SUMMARY, forecast=forecast).text(Path("out"))
+    assert "expected on the 60 test images: 0.8800 (95 % 0.8400 to 0.9200)" in text
