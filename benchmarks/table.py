@@ -47,6 +47,8 @@ def commands(data: Path | None, cards: Path | None) -> list[list[str]]:
         ["heads_scale.py", "--scale", "0.1", "--limit-s", "30"],
         ["overhead.py", "--drawn", "1000"],
         ["scale.py", "--sizes", "500", "1000", "2000"],
+        ["thresholds.py", "--images", "5000", "--tags", "500"],
+        ["ensembles.py", "--members", "40", "--images", "10000", "--rounds", "20"],
     ]
     if data is None or cards is None:
         return drawn
