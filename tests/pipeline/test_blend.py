@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,6 +105,19 @@ def test_no_torch_is_loaded(bring: Import, tmp_path: Path) -> None:
     )
     assert process.returncode == 0, process.stderr
     assert "log_loss" in process.stdout and "in sample not known" in process.stdout
+
+
+@pytest.mark.parametrize("passing", [2, 7])
+def test_a_killed_blend_goes_on(bring: Import, tmp_path: Path, passing: int) -> None:
+    folders = [str(bring("one", seed=1)), str(bring("two", seed=2))]
+    command = [sys.executable, "-m", "medalist.cli", "blend", *folders, "--out", str(tmp_path / "both")]
+    kill = {**os.environ, "MEDALIST_FAILPOINT": f"before-rename:{passing}"}
+    assert subprocess.run(command, env=kill, check=False, timeout=100).returncode == -signal.SIGKILL
+    assert not (tmp_path / "both" / "summary.json").exists()
+    blend([Path(folder) for folder in folders], tmp_path / "both")
+    blend([Path(folder) for folder in folders], tmp_path / "clean")
+    for file in ("submission.csv", "decision.json", "run.json", "summary.json", "predictions/blend/oof.npy"):
+        assert (tmp_path / "both" / file).read_bytes() == (tmp_path / "clean" / file).read_bytes(), file
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
