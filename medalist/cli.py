@@ -123,17 +123,12 @@ def run(
 
 @app.command()
 def predict(
-    run_folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a finished run")],
+    run_folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a finished run or blend")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="image files or folders of them")],
     cache: Cache = None,
 ) -> None:
     """Answer for new images, the same as the run would; CSV on standard output."""
-    from medalist.pipeline.outcome import decision_of
-
-    if decision_of(run_folder)["kind"] == "run":
-        from medalist.pipeline.predict import predict as answer
-    else:
-        from medalist.pipeline.predict_blend import predict_blend as answer
+    from medalist.pipeline.predict import predict as answer
 
     with _bars() as sink:
         text = answer(run_folder, images, cache=cache, sink=sink, warn=lambda line: print(line, file=sys.stderr))

@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from medalist.data.facts import Facts
-from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TRAIN, ImageTable
@@ -27,7 +25,7 @@ from medalist.errors import DataError, MismatchError
 from medalist.metrics import dense
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.kept import FILE, load_table, load_test_ids, load_truth
-from medalist.pipeline.way import read
+from medalist.pipeline.way import groups_of, read
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 
@@ -65,8 +63,7 @@ def folds_csv(recipe: Recipe, root: Path, *, cache: Path, sink: Sink = ignore) -
     if not usable.any():
         raise DataError(f"none of the {len(table)} labelled images in {root} could be read")
     train = table.take(usable)
-    known = [fact for fact in facts if fact.ok] if recipe.folds.duplicates else [Facts(False)] * len(train)
-    group_N = duplicate_groups(known, train.groups)
+    group_N = groups_of(recipe, train, [fact for fact in facts if fact.ok])
     fold_N = make_folds(train.labels, group_N, num_folds=recipe.folds.k, seed=recipe.folds.seed)
     return _text(train, Truth(train.labels, train.classes, group_N, fold_N))
 

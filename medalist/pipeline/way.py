@@ -90,7 +90,7 @@ def embed(
         x_ND=bank.rows(found.spaces, [hashes[i] for i in kept], normalise=recipe.normalise),
         x_test_MD=bank.rows(found.spaces, [hashes[i] for i in test], normalise=recipe.normalise),
         readable_M=readable[test],
-        group_N=_groups(recipe, table.take(kept), [facts[i] for i in kept]),
+        group_N=groups_of(recipe, table.take(kept), [facts[i] for i in kept]),
         hashes=tuple(hashes[i] for i in kept),
         test_hashes=tuple(hashes[i] for i in test),
         extracted=found,
@@ -100,7 +100,7 @@ def embed(
     )
 
 
-def _groups(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
+def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
     """(N,) what must not be torn apart: rows of one group column value, and duplicates unless the recipe says no."""
     if recipe.folds.duplicates:
         return duplicate_groups(facts, train.groups)

@@ -13,7 +13,7 @@ from medalist.errors import MismatchError
 from medalist.pipeline import run
 from medalist.pipeline.blend import blend
 from medalist.pipeline.join import join
-from medalist.pipeline.predict_blend import predict_blend
+from medalist.pipeline.predict import predict
 from medalist.recipe import load_recipe
 
 
@@ -29,7 +29,7 @@ def runs(competition: Path, cache: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_it_answers_as_it_did(runs: Path, competition: Path, cache: Path) -> None:
-    text = predict_blend(runs / "both", [competition / "test"], cache=cache)
+    text = predict(runs / "both", [competition / "test"], cache=cache)
     new = {Path(name).stem: answer for name, answer in list(csv.reader(text.splitlines()))[1:]}
     with (runs / "both" / "submission.csv").open(newline="", encoding="utf-8") as lines:
         _, *rows = csv.reader(lines)
@@ -41,13 +41,13 @@ def test_members_must_be_as_they_were(runs: Path, competition: Path, cache: Path
     shutil.copytree(runs, copy)
     shutil.copy(copy / "lda" / "predictions" / "lda" / "oof.npy", copy / "ridge" / "predictions" / "ridge" / "oof.npy")
     with pytest.raises(MismatchError, match="member ridge/ridge has changed"):
-        predict_blend(copy / "both", [competition / "test"], cache=cache)
+        predict(copy / "both", [competition / "test"], cache=cache)
     shutil.rmtree(copy / "ridge")
     with pytest.raises(MismatchError, match="member ridge/ridge is gone"):
-        predict_blend(copy / "both", [competition / "test"], cache=cache)
+        predict(copy / "both", [competition / "test"], cache=cache)
 
 
 def test_an_import_cannot_answer(contest: Any, tmp_path: Path) -> None:
     join(*contest.script("net"), contest.folds(), tmp_path / "out", metric="accuracy")
     with pytest.raises(MismatchError, match="was imported: only the script"):
-        predict_blend(tmp_path / "out", [tmp_path])
+        predict(tmp_path / "out", [tmp_path])
