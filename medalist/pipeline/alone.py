@@ -1,23 +1,22 @@
-"""What each member is worth: by itself, beside the blend, and how its views and the members differ.
+"""What each member is worth by itself, and whether the blend beats the best of them.
 
-Axes: N training images, R members, V views, C classes, K folds.
+Axes: N training images, R members, C classes, K folds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from medalist.crossfit import apply_inside
-from medalist.ensembles import flips
-from medalist.ensembles.members import as_members
 from medalist.evidence import Comparison, compare
 from medalist.metrics import metrics
-from medalist.pipeline.chain import Chain, Crossfitted
+from medalist.pipeline.chain import Chain, Crossfitted, State
 from medalist.predictions import Predictions
+
+MOST = 5000  # rows outside a fold on which members are ranked
 
 
 @dataclass(frozen=True)
@@ -25,46 +24,49 @@ class Alone:
     """One member without the others, decided by the same rule.
 
     Args:
-        name: of the member.
-        answers_N: cross-fitted.
-        score: of those.
+        run: the member.
+        chain: that decides it by itself.
+        states: of that chain, of the rows outside each fold.
+        score: of the cross-fitted answers.
         in_sample: on rows that member and rule were fitted on; None: not known.
-        outside_K: score on the rows outside each fold, by the rule fitted on them.
+        outside_K: score on rows outside each fold, by the rule fitted on them; for ranking alone.
     """
 
-    name: str
-    answers_N: np.ndarray
+    run: Predictions
+    chain: Chain
+    states: tuple[State, ...]
     score: float
     in_sample: float | None
     outside_K: tuple[float, ...]
 
+    def answers(self, place: int, rows: np.ndarray) -> np.ndarray:
+        """Answers to rows of a fold by the state that did not see it."""
+        return self.chain.answers(self.states[place], self.run.oof_NC[rows][:, None])
 
-def alone(chain: Chain, run: Predictions, y: Any, fold_N: np.ndarray) -> Alone:
+
+def alone(chain: Chain, member: int, run: Predictions, y: Any, fold_N: np.ndarray) -> Alone:
     """One member through the chain.
 
     Args:
         chain: of the blend that it is a member of.
-        run: the member.
+        member: its place there.
+        run: what it predicts.
         y: class indices (N,), or tags (N, C) as CSR.
         fold_N: fold of each row.
     """
-    chain, metric, prob_N1C = replace(chain, num_views=1), metrics.bind(chain.metric), run.oof_NC[:, None]
+    chain, metric, prob_N1C = chain.by_itself(member), metrics.bind(chain.metric), run.oof_NC[:, None]
     found = chain.crossfit(prob_N1C, y, fold_N)
-    rest = [np.flatnonzero(fold_N != fold) for fold in np.unique(fold_N)]
-    outside = (
-        metric(y[rows], chain.answers(state, prob_N1C[rows])) for state, rows in zip(found.states, rest, strict=True)
-    )
+    outside = []
+    for state, fold in zip(found.states, np.unique(fold_N), strict=True):
+        rows = np.flatnonzero(fold_N != fold)
+        rows = rows[:: -(-len(rows) // MOST)]
+        outside.append(metric(y[rows], chain.answers(state, prob_N1C[rows])))
     in_sample = metric(y, chain.answers(found.state, run.fit_NC[:, None])) if run.fit_known else None
-    return Alone(run.name, found.answers_N, metric(y, found.answers_N), in_sample, tuple(outside))
+    return Alone(run, chain, found.states, metric(y, found.answers_N), in_sample, tuple(outside))
 
 
 def against_best(
-    chain: Chain,
-    answers_N: np.ndarray,
-    members: Sequence[Alone],
-    y: Any,
-    fold_N: np.ndarray,
-    groups: np.ndarray | None = None,
+    chain: Chain, found: Crossfitted, members: Sequence[Alone], y: Any, fold_N: np.ndarray, groups: np.ndarray | None
 ) -> tuple[Comparison, str]:
     """Compare a cross-fitted blend with the member that was best on the other folds, and say it in a sentence.
 
@@ -73,25 +75,21 @@ def against_best(
 
     Args:
         chain: that blended.
-        answers_N: of the blend, cross-fitted.
+        found: the blend, cross-fitted.
         members: each by itself.
         y: the truth.
         fold_N: fold of each row.
         groups: (N,) rows that are drawn together; None: each alone.
     """
     way = 1 if metrics.bind(chain.metric).facts["better"] == "higher" else -1
-    best_K = [int(np.argmax(np.nan_to_num(score_R, nan=-np.inf))) for score_R in _by_fold(members, way)]
-    single_N = members[0].answers_N.copy()
-    for fold, best in zip(np.unique(fold_N), best_K, strict=True):
-        single_N[fold_N == fold] = members[best].answers_N[fold_N == fold]
-    found = compare(chain.metric, y, answers_N, single_N, groups=groups, seed=chain.seed)
-    names = " or ".join(dict.fromkeys(members[best].name for best in best_K))
-    return found, _sentence(found, chain, names)
-
-
-def _by_fold(members: Sequence[Alone], way: int) -> np.ndarray:
-    """Scores (K, R) on the rows outside each fold, larger is better."""
-    return way * np.array([member.outside_K for member in members], np.float64).T
+    score_RK = way * np.array([member.outside_K for member in members], np.float64)
+    best_K = [members[r] for r in np.argmax(np.nan_to_num(score_RK, nan=-np.inf), axis=0)]
+    single_N = np.empty_like(found.answers_N)
+    for place, fold in enumerate(np.unique(fold_N)):
+        rows = np.flatnonzero(fold_N == fold)
+        single_N[rows] = best_K[place].answers(place, rows)
+    gap = compare(chain.metric, y, found.answers_N, single_N, groups=groups, seed=chain.seed)
+    return gap, _sentence(gap, chain, " or ".join(dict.fromkeys(member.run.name for member in best_K)))
 
 
 def _sentence(found: Comparison, chain: Chain, names: str) -> str:
@@ -103,29 +101,3 @@ def _sentence(found: Comparison, chain: Chain, names: str) -> str:
         found.verdict,
         f"{chain.ensemble} does not beat its best member, {names}, by more than noise: {gap}; that alone is simpler",
     )
-
-
-def tell_weights(state: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """The blend's weights as a sentence, the largest first; nothing where it has none a member."""
-    weights = state["blend"].get("weights")
-    if weights is None or np.ndim(weights) != 1 or len(weights) != len(names):
-        return []
-    ordered = sorted(zip(weights, names, strict=True), key=lambda pair: -pair[0])
-    return ["weights: " + ", ".join(f"{weight:.3f} {name}" for weight, name in ordered)]
-
-
-def tell_views(
-    chain: Chain, found: Crossfitted, prob_NRC: Any, y: Any, fold_N: np.ndarray, names: Sequence[str]
-) -> list[str]:
-    """For each learner the weights of its views, and how many answers they change for better and worse, unseen."""
-    if chain.num_views == 1:
-        return []
-    seen_NLC = apply_inside(found.states, chain.seen, prob_NRC, fold_N)
-    told = []
-    for place, part_NVC in enumerate(chain.learners(prob_NRC)):
-        right, wrong = flips(y, as_members(part_NVC).member(0), seen_NLC[:, place])
-        weights = found.state["views"][place]["weights"]
-        own = names[place * chain.num_views : (place + 1) * chain.num_views]
-        shares = ", ".join(f"{weight:.2f} {name}" for weight, name in zip(weights, own, strict=True))
-        told.append(f"views: {shares}; beside the first alone they correct {right} answers and corrupt {wrong}")
-    return told

@@ -6,7 +6,7 @@ Axes: N training images, M images to answer, L readable ones among them, R membe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ import numpy as np
 from medalist.crossfit import apply_inside, fit_outside
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
+from medalist.ensembles.members import Members
 from medalist.pipeline.testset import shifted
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 
 State = dict[str, Any]
+ENOUGH_ROWS = 20  # a member: with fewer, the rule is fitted on rows that the blend's weights did not see
 VIEWS = "views"  # the ensemble that weighs one learner's answers to several views
 
 
@@ -71,17 +73,40 @@ class Chain:
         own = ensembles.bind(self.ensemble).facts.get("rule")
         return rules.bind(self.decide or own or default_rule(self.metric))
 
-    def fit(self, prob_NRC: Any, y: Any) -> State:
-        """Learn the weights of views, then those of learners, then the rule, on out-of-fold probabilities."""
+    def by_itself(self, member: int) -> Chain:
+        """The chain that decides one member without the others."""
+        bound = ensembles.bind(self.ensemble)
+        alone = bound.facts.get("alone", lambda arguments, _: arguments)
+        ensemble = replace(bound, arguments=alone(bound.arguments, member // self.num_views)).text
+        return replace(self, ensemble=ensemble, decide=self.rule.text, num_views=1)
+
+    def fit(self, prob_NRC: Any, y: Any, fold_N: np.ndarray) -> State:
+        """Learn the weights of views, then those of learners, then the rule, on out-of-fold probabilities.
+
+        With few rows a member, weights fit the rows that they are learnt on better than others, and a rule fitted on
+        those would trust the blend too much: it is then fitted on a blend that is cross-fitted once more. The state's
+        `rule_rows` says which.
+        """
+        state, rule, own = self._fit_blend(prob_NRC, y), self.rule, "the blend's own"
+        few = len(prob_NRC) < ENOUGH_ROWS * prob_NRC.shape[1] and len(np.unique(fold_N)) > 1
+        if few and prob_NRC.shape[1] > 1 and np.ndim(state["blend"].get("weights")) == 1:
+            own = "unseen by the blend"
+            inner = fit_outside(self._fit_blend, prob_NRC, y, fold_N)
+            prob_NC = apply_inside(inner, self.blended, prob_NRC, fold_N)
+        else:
+            prob_NC = self.blended(state, prob_NRC)
+        names = {"classes": self.classes} if rule.facts.get("names") else {}
+        return {**state, "rule": rule(prob_NC, y, **names), "rule_rows": own}
+
+    def _fit_blend(self, prob_NRC: Any, y: Any) -> State:
         state: State = {}
         if self.num_views > 1:
             weigh = ensembles.bind(VIEWS)
             state["views"] = [weigh(part_NVC, y) for part_NVC in self.learners(prob_NRC)]
-        ensemble, rule = ensembles.bind(self.ensemble), self.rule
-        steer = {"metric": self.metric, "rule": rule.text, "seed": self.seed} if ensemble.facts.get("steered") else {}
-        state["blend"] = ensemble(self.seen(state, prob_NRC), y, **steer)
-        names = {"classes": self.classes} if rule.facts.get("names") else {}
-        return {**state, "rule": rule(self.blended(state, prob_NRC), y, **names)}
+        ensemble = ensembles.bind(self.ensemble)
+        steer = {"metric": self.metric, "rule": self.rule.text, "seed": self.seed}
+        state["blend"] = ensemble(self.seen(state, prob_NRC), y, **(steer if ensemble.facts.get("steered") else {}))
+        return state
 
     def learners(self, prob_NRC: Any) -> list[Any]:
         """Each learner's views, (N, V, C)."""
@@ -92,7 +117,7 @@ class Chain:
         if self.num_views == 1:
             return prob_NRC
         apply, parts = ensembles.bind(VIEWS).facts["apply"], zip(state["views"], self.learners(prob_NRC), strict=True)
-        return np.stack([apply(weights, part_NVC) for weights, part_NVC in parts], axis=1)
+        return Members([apply(weights, part_NVC) for weights, part_NVC in parts])
 
     def blended(self, state: State, prob_MRC: Any) -> np.ndarray:
         """(M, C) probabilities of the blend."""
@@ -111,10 +136,11 @@ class Chain:
 
     def crossfit(self, prob_NRC: Any, y: Any, fold_N: np.ndarray) -> Crossfitted:
         """Each fold's rows by a chain that saw nothing of it, and the chain of all rows."""
-        states = fit_outside(self.fit, prob_NRC, y, fold_N)
+        rest = [np.flatnonzero(fold_N != fold) for fold in np.unique(fold_N)]
+        states = [self.fit(prob_NRC[rows], y[rows], fold_N[rows]) for rows in rest]
         prob_NC = apply_inside(states, self.blended, prob_NRC, fold_N)
         answers_N = apply_inside(states, self.decided, prob_NC, fold_N)
-        return Crossfitted(answers_N, prob_NC, tuple(states), self.fit(prob_NRC, y))
+        return Crossfitted(answers_N, prob_NC, tuple(states), self.fit(prob_NRC, y, fold_N))
 
     def answer_all(
         self, state: State, prob_LRC: Any, readable_M: np.ndarray, prior_C: np.ndarray
@@ -134,5 +160,15 @@ class Chain:
         prob_MC = np.tile(prior_C.astype(np.float32), (len(readable_M), 1))
         if readable_M.any():
             prob_MC[readable_M] = self.blended(state, prob_LRC)
-        prob_MC = shifted(state.get("shift", {}), prob_MC)
+        if shift := state.get("shift"):
+            return self._shifted(state, shift, prob_MC, readable_M)
         return self.decided(state, prob_MC), prob_MC
+
+    def _shifted(
+        self, state: State, shift: State, prob_MC: np.ndarray, readable_M: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same under the test set's class frequencies: after a rule that calibrates, before one that chooses."""
+        if self.rule.facts["gives"] == "prob":
+            prob_MC = self.decided(state, prob_MC)
+        new_MC = shifted(shift, prob_MC, readable_M)
+        return (new_MC if self.rule.facts["gives"] == "prob" else self.decided(state, new_MC)), new_MC

@@ -25,6 +25,7 @@ from medalist.registry import Bound
 from medalist.training.heads import heads
 
 TOY_ROWS = 12
+FOLLOWS_PRIOR = ("argmax", "calibrated")
 
 
 def check(recipe: Recipe, root: Path, out: Path) -> None:
@@ -89,6 +90,11 @@ def _unmet(recipe: Recipe, table: ImageTable) -> Iterator[str]:
     """What is said of the test set as a whole must fit it."""
     if recipe.test_prior == "tested" and table.task == "tags":
         yield "test_prior: it is for classes that exclude each other, this dataset is tags; leave it out"
+    rule = Chain.of(recipe, table.classes).rule.name
+    if recipe.test_prior == "tested" and rule not in FOLLOWS_PRIOR:
+        yield f"test_prior: {rule} does not follow class frequencies, {' and '.join(FOLLOWS_PRIOR)} do; leave it out"
+    if recipe.test_prior == "tested" and recipe.final == "folds":
+        yield "test_prior: the mean of the folds' models is surer than each, which looks like a shift; take final=refit"
     if recipe.counts is None:
         return
     eats = metrics.bind(recipe.metric).facts["eats"]
@@ -160,8 +166,16 @@ def _unfit(recipe: Recipe, table: ImageTable) -> Iterator[str]:
         return
     yield from _tried(
         f"{recipe.ensemble}, {chain.rule.text}, {recipe.metric}",
-        lambda: metrics.bind(recipe.metric)(truth, chain.answers(chain.fit(prob_NRC, truth), prob_NRC)),
+        lambda: metrics.bind(recipe.metric)(truth, _toy_answers(chain, prob_NRC, truth)),
     )
+
+
+def _toy_answers(chain: Chain, prob_NRC: np.ndarray, truth: Any) -> np.ndarray:
+    """All members together; and each by itself, which may be refused too."""
+    fold_N = np.arange(TOY_ROWS) % 3
+    for member in range(prob_NRC.shape[1]):
+        chain.by_itself(member).fit(prob_NRC[:, member : member + 1], truth, fold_N)
+    return chain.answers(chain.fit(prob_NRC, truth, fold_N), prob_NRC)
 
 
 def _tried(what: str, call: Callable[[], Any]) -> Iterator[str]:

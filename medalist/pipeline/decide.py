@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from medalist.decisions.rules import prior
 from medalist.ensembles.members import Members
 from medalist.evidence import Estimate, Forecast, estimate, forecast
 from medalist.metrics import metrics
-from medalist.pipeline.alone import against_best, alone, tell_views, tell_weights
-from medalist.pipeline.chain import Chain, State
+from medalist.pipeline.alone import against_best, alone
+from medalist.pipeline.chain import Chain, Crossfitted, State
 from medalist.pipeline.testset import labels_with_counts, learn_shift, tell_shift
+from medalist.pipeline.told import tell_rule, tell_views, tell_weights
 from medalist.predictions import Predictions
 
 
@@ -92,44 +93,74 @@ def decide(
     """
     for other in runs[1:]:
         runs[0].check_same(other)
-    y, metric, notes = truth.labels, metrics.bind(chain.metric), list[str]()
+    y, names = truth.labels, [run.name for run in runs]
     oof_NRC = Members([run.oof_NC for run in runs])
-    test_LRC = Members([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs])
     found = chain.crossfit(oof_NRC, y, truth.fold_N)
-    members = [alone(chain, run, y, truth.fold_N) for run in runs]
-    names = [run.name for run in runs]
-    notes += tell_views(chain, found, oof_NRC, y, truth.fold_N, names)
+    notes = tell_views(chain, found, oof_NRC, y, truth.fold_N, names) + tell_weights(found.state, names)
+    fit_NC = _in_sample(chain, found.state, runs)
+    in_sample = metrics.bind(chain.metric)(y, chain.decided(found.state, fit_NC)) if len(fit_NC) else None
+    told = estimate(chain.metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed)
+    heads = {names[0]: (told.score, in_sample)}
     if len(runs) > 1:
-        notes += tell_weights(found.state, names)
-        notes.append(against_best(chain, found.answers_N, members, y, truth.fold_N, truth.group_N)[1])
-    state, prob_LC = found.state, chain.blended(found.state, test_LRC)
-    if test_prior == "tested":
-        state["shift"], shift = learn_shift(found.prob_NC, y, prob_LC, seed=chain.seed)
-        notes.append(tell_shift(shift, truth.classes))
-    answers_M, prob_MC = chain.answer_all(state, test_LRC, readable_M, prior(y, len(truth.classes)))
-    if counts is not None:
-        answers_M = labels_with_counts(prob_MC, counts, truth.classes)
-        notes.append("test images were given the class counts that the recipe knows; the score is of answers without")
-    fit_NC = _in_sample(chain, state, runs)
+        members = [alone(chain, place, run, y, truth.fold_N) for place, run in enumerate(runs)]
+        heads = {member.run.name: (member.score, member.in_sample) for member in members}
+        notes.append(against_best(chain, found, members, y, truth.fold_N, truth.group_N)[1])
+    test = _answer(chain, found, runs, truth, readable_M, test_prior, counts)
     return Decision(
-        estimate=estimate(metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed),
+        estimate=told,
         forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
-        in_sample=metric(y, chain.decided(state, fit_NC)) if len(fit_NC) else None,
-        heads={member.name: (member.score, member.in_sample) for member in members},
+        in_sample=in_sample,
+        heads=heads,
         oof_N=found.answers_N,
         blend=replace(
             runs[0],
-            name=f"{chain.ensemble}: {', '.join(run.name for run in runs)}",
+            name=f"{chain.ensemble}: {', '.join(names)}",
             oof_NC=found.prob_NC,
-            test_KMC=prob_LC[None],
+            test_KMC=test.prob_LC[None],
             fit_NC=fit_NC,
-            meta=state,
+            meta=found.state,
         ),
-        answers_M=answers_M,
-        prob_MC=prob_MC,
-        chain=state,
-        notes=tuple(notes),
+        answers_M=test.answers_M,
+        prob_MC=test.prob_MC,
+        chain=found.state,
+        notes=(*notes, *tell_rule(found.state), *test.notes),
     )
+
+
+class _Test(NamedTuple):
+    """Test rows, answered: L readable ones blended, all M decided."""
+
+    prob_LC: np.ndarray
+    answers_M: np.ndarray
+    prob_MC: np.ndarray
+    notes: list[str]
+
+
+def _answer(
+    chain: Chain,
+    found: Crossfitted,
+    runs: Sequence[Predictions],
+    truth: Truth,
+    readable_M: np.ndarray,
+    test_prior: str,
+    counts: Mapping[str, int] | None,
+) -> _Test:
+    """Answer the test rows; a shift of class frequencies goes into the chain's state."""
+    state, notes = found.state, list[str]()
+    test_LRC = Members([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs])
+    prob_LC = chain.blended(state, test_LRC)
+    if test_prior == "tested":
+        calibrated = chain.rule.facts["gives"] == "prob"
+        seen_NC = found.answers_N if calibrated else found.prob_NC
+        seen_LC = chain.decided(state, prob_LC) if calibrated else prob_LC
+        state["shift"], shift = learn_shift(seen_NC, truth.labels, seen_LC, calibrated=calibrated, seed=chain.seed)
+        notes.append(tell_shift(shift, truth.classes))
+    prior_C = prior(truth.labels, len(truth.classes))
+    answers_M, prob_MC = chain.answer_all(state, test_LRC, readable_M, prior_C)
+    if counts is not None:
+        answers_M = labels_with_counts(prob_MC, counts, truth.classes)
+        notes.append("test images were given the class counts that the recipe knows; the score is of answers without")
+    return _Test(prob_LC, answers_M, prob_MC, notes)
 
 
 def _in_sample(chain: Chain, state: State, runs: Sequence[Predictions]) -> np.ndarray:

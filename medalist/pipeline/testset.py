@@ -18,20 +18,21 @@ NAMED = 3  # classes that a sentence names
 
 
 def learn_shift(
-    prob_NC: np.ndarray, y_N: np.ndarray, prob_MC: np.ndarray, *, seed: int
+    prob_NC: np.ndarray, y_N: np.ndarray, prob_MC: np.ndarray, *, calibrated: bool, seed: int
 ) -> tuple[dict[str, Any], Shift]:
     """How the class frequencies of the test set differ from those in training, tested on calibrated probabilities.
 
     Args:
-        prob_NC: out-of-fold probabilities.
+        prob_NC: out-of-fold probabilities, by models as good as those of the test rows.
         y_N: true class indices.
         prob_MC: test probabilities.
+        calibrated: whether they are calibrated already; else a temperature is learnt here.
         seed: of the test's bootstrap.
 
     Returns:
         A JSON state for `shifted`, empty where chance explains the difference; and what the test found.
     """
-    temperature = fit_temperature(prob_NC, y_N)
+    temperature = 1.0 if calibrated else fit_temperature(prob_NC, y_N)
     warm_NC, warm_MC = (apply_temperature(prob, temperature) for prob in (prob_NC, prob_MC))
     shift = shift_test(warm_NC, y_N, warm_MC, seed=seed)
     if not shift.shifted:
@@ -39,12 +40,12 @@ def learn_shift(
     return {"temperature": temperature, "old": shift.old_C.tolist(), "new": shift.new_C.tolist()}, shift
 
 
-def shifted(state: Mapping[str, Any], prob_MC: np.ndarray) -> np.ndarray:
-    """Probabilities under the test set's class frequencies, float32; as they are where nothing was found."""
-    if not state:
-        return prob_MC
-    warm_MC = apply_temperature(prob_MC, state["temperature"])
-    return apply_prior(warm_MC, np.array(state["old"]), np.array(state["new"]))
+def shifted(state: Mapping[str, Any], prob_MC: np.ndarray, readable_M: np.ndarray) -> np.ndarray:
+    """Probabilities under the test set's class frequencies, float32; of an unreadable image those frequencies."""
+    old_C, new_C = np.array(state["old"]), np.array(state["new"])
+    shifted_MC = np.tile(new_C.astype(np.float32), (len(prob_MC), 1))
+    shifted_MC[readable_M] = apply_prior(apply_temperature(prob_MC[readable_M], state["temperature"]), old_C, new_C)
+    return shifted_MC
 
 
 def tell_shift(shift: Shift, classes: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medalist.evidence import Comparison
+from medalist.metrics import log_loss
 from medalist.pipeline.alone import against_best, alone
 from medalist.pipeline.chain import Chain
 from medalist.predictions import Predictions
@@ -31,9 +32,8 @@ def beside(prob_NRC: np.ndarray, y_N: np.ndarray, *, metric: str, ensemble: str)
         Predictions(chr(97 + r % 26), ids, (), prob_NRC[:, r], nothing, prob_NRC[:0, r], "prob", "", "")
         for r in range(num_runs)
     ]
-    members = [alone(chain, run, y_N, FOLD_N) for run in runs]
-    blended = chain.crossfit(prob_NRC, y_N, FOLD_N).answers_N
-    return against_best(chain, blended, members, y_N, FOLD_N)
+    members = [alone(chain, place, run, y_N, FOLD_N) for place, run in enumerate(runs)]
+    return against_best(chain, chain.crossfit(prob_NRC, y_N, FOLD_N), members, y_N, FOLD_N, None)
 
 
 def test_members_that_err_apart_make_a_better_blend() -> None:
@@ -67,3 +67,23 @@ def test_a_blend_with_a_bad_member_is_worse_than_the_good_one() -> None:
     assert found.verdict == "worse"
     assert "its best member, a:" in sentence
     assert "answer with that member alone" in sentence
+
+
+def test_with_few_rows_a_member_the_rule_is_fitted_on_rows_that_the_weights_did_not_see() -> None:
+    """A hundred weak members on 400 rows: weights fit their own rows, and a temperature learnt there is too sure."""
+    rng = np.random.default_rng(4)
+    gains = []
+    for _ in range(3):
+        y_N = rng.integers(0, 2, 400)
+        logit_NR = 0.4 * (2 * y_N[:, None] - 1) + 1.5 * rng.normal(size=(400, 100)) + 0.8 * rng.normal(size=(400, 1))
+        prob_NRC = np.stack([1 / (1 + np.exp(logit_NR)), 1 / (1 + np.exp(-logit_NR))], axis=2).astype(np.float32)
+        chain, fold_N = Chain("log_loss", "blend", None, ("a", "b")), np.arange(400) % 5
+        found = chain.crossfit(prob_NRC, y_N, fold_N)
+        assert found.state["rule_rows"] == "unseen by the blend"
+        alone_fold = np.zeros(400, int)  # with nothing to cross-fit on, the rule sees the blend's own rows
+        states = [chain.fit(prob_NRC[fold_N != k], y_N[fold_N != k], alone_fold[fold_N != k]) for k in range(5)]
+        sure_NC = np.concatenate([chain.answers(states[k], prob_NRC[fold_N == k]) for k in range(5)])
+        truth_N = np.concatenate([y_N[fold_N == k] for k in range(5)])
+        gains.append(log_loss(truth_N, sure_NC) - log_loss(y_N, found.answers_N))
+    assert min(gains) > 0
+    assert np.mean(gains) > 0.005
