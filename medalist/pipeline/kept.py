@@ -1,6 +1,6 @@
 """What a run keeps of its dataset, so that `predict`, `blend` and `submit` need not read it again.
 
-`table.json` holds ids, labels, classes, groups and test ids; `sample_submission.csv` is the organisers', byte by byte.
+`table.json` holds ids, labels, classes, groups and test ids, `unseen.npy` the answers that the score is of; `sample_submission.csv` is the organisers', byte by byte.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from medalist.data.sample import parse_sample
 from medalist.data.splits import Folds
 from medalist.data.table import TRAIN, ImageTable, SampleSubmission
 from medalist.pipeline.decide import Truth
-from medalist.store import write_atomic
+from medalist.store import array_bytes, write_atomic
 from medalist.submissions.writers import default_sample
 
 FILE = "table.json"
 SAMPLE = "sample_submission.csv"
+UNSEEN = "unseen.npy"
 
 
 def label_lists(table: ImageTable) -> list[Any]:
@@ -84,6 +85,17 @@ def load_test_ids(out: Path) -> list[str]:
     """All M test ids of the run, readable or not."""
     ids: list[str] = json.loads((out / FILE).read_text(encoding="utf-8"))["test_ids"]
     return ids
+
+
+def save_unseen(answers_N: np.ndarray, out: Path) -> None:
+    """Write the cross-fitted answers to the labelled rows: those that the run's score is of."""
+    write_atomic(out / UNSEEN, array_bytes(answers_N))
+
+
+def load_unseen(out: Path) -> np.ndarray:
+    """What `save_unseen` wrote, in the order of `load_table`; on disk until touched."""
+    answers_N: np.ndarray = np.load(out / UNSEEN, mmap_mode="r", allow_pickle=False)
+    return answers_N
 
 
 def _sample(form: dict[str, Any], file: Path) -> SampleSubmission:

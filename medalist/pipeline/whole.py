@@ -21,7 +21,7 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Decision
 from medalist.pipeline.extraction import SETTLED
-from medalist.pipeline.kept import save_table
+from medalist.pipeline.kept import save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
@@ -29,6 +29,12 @@ from medalist.recipe import Recipe
 from medalist.store import failpoint, write_atomic
 
 SUBMISSION = "submission.csv"
+FINAL = {
+    "refit": "test images are answered by heads fitted on all labelled images, more than the scored ones saw (final=folds"
+    " takes the mean of the folds' models instead)",
+    "folds": "test images are answered by the mean of the folds' models, each as it was scored (final=refit takes heads"
+    " fitted on all labelled images instead)",
+}
 
 
 @dataclass
@@ -76,6 +82,7 @@ def carry_out(
     with stage("decide", log.sink, log.seconds):
         decision = way.decide(recipe, runs, features, folds)
         decision.blend.save(out / "predictions" / slug(recipe.ensemble))
+        save_unseen(decision.oof_N, out)
         ledger.write_json(out / "decision.json", _decision_facts(recipe, runs, features, decision))
     with stage("submit", log.sink, log.seconds):
         failpoint("before-submission")
@@ -107,6 +114,7 @@ def summarise(
             *backbone_notes(recipe),
             *decision.notes,
             *_row_notes(features, folds),
+            *([FINAL[recipe.final]] if len(features.test) else []),
         ),
         submission=SUBMISSION if len(features.test) else None,
     )
@@ -147,6 +155,7 @@ def _decision_facts(
         "spaces": [space.name for space in features.extracted.spaces],
         "class_hash": features.train.class_hash,
         "fold_hash": runs[0].fold_hash,
+        "final": recipe.final,
         "fitted_on": "out-of-fold probabilities of all training rows; scored cross-fitted",
     }
 
