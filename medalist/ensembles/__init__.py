@@ -12,7 +12,7 @@ A new one is a file here, named in the import below.
 from __future__ import annotations
 
 from medalist.ensembles import blend, fusion, geometric, greedy, mean, power, rank, ridge, stack, views
-from medalist.ensembles.contract import combine, ensembles
+from medalist.ensembles.contract import ensembles
 from medalist.ensembles.diversity import Diversity, diversity
 from medalist.ensembles.members import Members, as_members
 from medalist.ensembles.views import flips
@@ -22,7 +22,6 @@ __all__ = [
     "Members",
     "as_members",
     "blend",
-    "combine",
     "diversity",
     "ensembles",
     "flips",

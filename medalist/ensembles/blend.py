@@ -15,7 +15,8 @@ import numpy as np
 
 from medalist.ensembles.contract import State, ensembles
 from medalist.ensembles.members import as_members
-from medalist.ensembles.pool import MOST, is_tags, least_loss, logits, pooled, targets
+from medalist.ensembles.pool import MOST, least_loss, logits, pooled, targets
+from medalist.metrics.contract import is_tags
 
 
 def apply(state: State, prob_MRC: Any) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from medalist.ensembles.members import as_members
-from medalist.ensembles.pool import is_tags
 from medalist.metrics import dense
+from medalist.metrics.contract import is_tags
 
 
 @dataclass(frozen=True)

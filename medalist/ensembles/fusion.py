@@ -1,8 +1,9 @@
 """Tag sets of several runs as one: their union, their intersection, or the tags with enough votes.
 
 Each run has its own threshold. Its probabilities are bent so that this threshold lands on 0.5, and the largest,
-smallest or k-th largest over runs is handed on: the rule `threshold(value=0.5)` then gives exactly the union,
-intersection or vote of the runs' sets, and any other rule still has probabilities to order.
+smallest or k-th largest over runs is handed on: the rule `threshold(value=0.5)` then gives the union, intersection or
+vote of the runs' sets, and any other rule still has probabilities to order. Where every labelled row has a tag, that
+rule gives an image whose fused set is empty its likeliest tag; `threshold(value=0.5, at_least=0)` leaves it empty.
 Axes: R runs, N training images, M images to answer, C tags.
 """
 
@@ -40,7 +41,21 @@ def apply(state: State, prob_MRC: Any) -> np.ndarray:
     return out_MC
 
 
-@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True, rule=RULE)
+def alone(arguments: dict[str, Any], r: int) -> dict[str, Any]:
+    """Of a fusion, those of the same fusion of member r by itself: its own threshold, and one vote is enough.
+
+    >>> alone({"threshold": [0.3, 0.4], "least": 2}, 1)
+    {'threshold': 0.4, 'least': 1}
+    """
+    own = dict(arguments)
+    if np.ndim(own.get("threshold", 0.0)):
+        own["threshold"] = own["threshold"][r]
+    if "least" in own:
+        own["least"] = 1
+    return own
+
+
+@ensembles(apply=apply, alone=alone, tasks=("tags",), steered=True, bends=True, rule=RULE)
 def union(
     prob_NRC: Any,
     y: Any,
@@ -66,7 +81,7 @@ def union(
     return _fused(as_members(prob_NRC), y, metric, seed, threshold, least=1)
 
 
-@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True, rule=RULE)
+@ensembles(apply=apply, alone=alone, tasks=("tags",), steered=True, bends=True, rule=RULE)
 def intersection(
     prob_NRC: Any,
     y: Any,
@@ -81,7 +96,7 @@ def intersection(
     return _fused(members, y, metric, seed, threshold, least=members.shape[1])
 
 
-@ensembles(apply=apply, tasks=("tags",), steered=True, bends=True, rule=RULE)
+@ensembles(apply=apply, alone=alone, tasks=("tags",), steered=True, bends=True, rule=RULE)
 def vote(
     prob_NRC: Any,
     y: Any,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from medalist.ensembles.contract import State, ensembles
-from medalist.ensembles.pool import is_tags, pooled
+from medalist.ensembles.pool import pooled
+from medalist.metrics.contract import is_tags
 
 
 def apply(state: State, prob_MRC: Any) -> np.ndarray:

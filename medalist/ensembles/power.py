@@ -12,7 +12,8 @@ import numpy as np
 
 from medalist.ensembles.contract import State, ensembles
 from medalist.ensembles.members import as_members
-from medalist.ensembles.pool import FLOOR, is_tags, pooled, right, targets
+from medalist.ensembles.pool import FLOOR, pooled, right, targets
+from medalist.metrics.contract import is_tags
 
 FARTHEST = 4.0
 NEAR_ZERO = 1e-3

@@ -13,7 +13,8 @@ import numpy as np
 
 from medalist.ensembles.contract import State, ensembles
 from medalist.ensembles.members import as_members
-from medalist.ensembles.pool import FLOOR, is_tags
+from medalist.ensembles.pool import FLOOR
+from medalist.metrics.contract import is_tags
 
 LEVELS = 101
 

@@ -15,7 +15,8 @@ import numpy as np
 from medalist.ensembles.contract import State, ensembles
 from medalist.ensembles.mean import weighted
 from medalist.ensembles.members import as_members
-from medalist.ensembles.pool import FLOOR, is_tags, targets
+from medalist.ensembles.pool import FLOOR, targets
+from medalist.metrics.contract import is_tags
 
 
 def apply(state: State, prob_MRC: Any) -> np.ndarray:

@@ -9,6 +9,8 @@ Axes: V views, N training images, M images to answer, C classes or tags, P stren
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 
 from medalist.ensembles.contract import State, ensembles
 from medalist.ensembles.members import as_members
-from medalist.ensembles.pool import FLOOR, is_tags, least_loss, logits, pooled, right, squash, targets
+from medalist.ensembles.pool import FLOOR, least_loss, logits, pooled, right, squash, targets
 from medalist.metrics import dense
+from medalist.metrics.contract import is_tags
 
 NUM_PARTS = 5
 STRENGTHS = (1e4, 1e3, 1e2, 1e1, 0.0)
@@ -43,7 +46,7 @@ def views(prob_NVC: Any, y: Any, *, pull: float | None = None) -> State:
     if members.shape[1] == 1:
         return {"weights": [1.0], "tags": tags}
     dense_NVC, rows = members.sample(MOST)
-    logit_NVC, target_NC = logits(dense_NVC, tags), targets(y[rows], members.shape[2])
+    logit_NVC, target_NC = logits(dense_NVC, tags).astype(np.float32), targets(y[rows], members.shape[2])
     # Matrices of a few views are slower on several threads than on one.
     with threadpool_limits(1, user_api="blas"):
         kept_V = np.arange(members.shape[1]) if pull is not None else _harmless(logit_NVC, target_NC, tags)
@@ -88,19 +91,27 @@ def _harmless(logit_NVC: np.ndarray, target_NC: np.ndarray, tags: bool) -> np.nd
     A view leaves where equal weights are better without it by two standard errors and the best weights no worse by one.
     (Dropping a parameter whose true value is 0 costs chi^2 / 2 with a deviation of chi: 1 standard error is chi = 2.)
     """
-    kept = list(range(logit_NVC.shape[1]))
+
+    @cache
+    def best(views: tuple[int, ...]) -> np.ndarray:
+        return _losses(logit_NVC[:, views], target_NC, tags)
+
+    @cache
+    def equal(views: tuple[int, ...]) -> np.ndarray:
+        if len(views) == 1:
+            return best(views)
+        return _losses(logit_NVC[:, views].mean(axis=1, keepdims=True), target_NC, tags)
+
+    kept = tuple(range(logit_NVC.shape[1]))
     while len(kept) > 1:
-        equal_N = _losses(logit_NVC[:, kept].mean(axis=1, keepdims=True), target_NC, tags)
-        best_N = _losses(logit_NVC[:, kept], target_NC, tags)
         gains = {}
-        for view in kept:
-            rest_NVC = logit_NVC[:, [other for other in kept if other != view]]
-            gain = _errors_apart(equal_N, _losses(rest_NVC.mean(axis=1, keepdims=True), target_NC, tags))
-            if gain >= 2 and _errors_apart(_losses(rest_NVC, target_NC, tags), best_N) <= 1:
-                gains[view] = gain
+        for rest in combinations(kept, len(kept) - 1):
+            gain = _errors_apart(equal(kept), equal(rest))
+            if gain >= 2 and _errors_apart(best(rest), best(kept)) <= 1:
+                gains[rest] = gain
         if not gains:
             break
-        kept.remove(max(gains, key=lambda view: gains[view]))
+        kept = max(gains, key=lambda rest: gains[rest])
     return np.array(kept)
 
 
@@ -110,8 +121,8 @@ def _losses(logit_NVC: np.ndarray, target_NC: np.ndarray, tags: bool) -> np.ndar
 
 
 def _image_losses(weight_V: np.ndarray, logit_NVC: np.ndarray, target_NC: np.ndarray, tags: bool) -> np.ndarray:
-    prob_NC = squash(np.einsum("v,nvc->nc", weight_V, logit_NVC), tags)
-    given = np.log(np.maximum(right(prob_NC, target_NC, tags), FLOOR))
+    prob_NC = squash(np.einsum("v,nvc->nc", weight_V.astype(logit_NVC.dtype), logit_NVC), tags)
+    given = np.log(np.maximum(right(prob_NC, target_NC, tags), FLOOR), dtype=np.float64)
     return np.asarray(-given.reshape(len(prob_NC), -1).sum(axis=1))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles.members import Members
-from medalist.ensembles.pool import is_tags, targets
+from medalist.ensembles.pool import targets
 from medalist.metrics import TINY, metrics
+from medalist.metrics.contract import is_tags
 
 MOST = 2**26  # numbers held in memory
 STRIP = 2**11  # entries scored at once, so that they stay in the processor's cache

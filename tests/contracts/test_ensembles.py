@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from medalist.ensembles import Members, combine, ensembles
-from medalist.errors import MismatchError
-from medalist.predictions import Predictions
+from medalist.crossfit import crossfit
+from medalist.ensembles import Members, ensembles
 
 FOLD_N = np.arange(120) % 4
 ALL = ("binary", "multiclass", "tags")
@@ -24,16 +22,14 @@ SERVED = [
 ]
 
 
-def make(name: str, seed: int, *, tags: bool = False) -> tuple[Predictions, np.ndarray]:
-    """A run that is right more often than not; the truth is the same for every seed."""
+def make(num_runs: int, *, tags: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Runs (N, R, C) that are right more often than not, and the truth."""
     y = np.arange(120) % 3
     target = np.eye(3)[y] if not tags else np.eye(3)[y] + np.eye(3)[np.arange(120) // 3 % 3] > 0
-    logit = 2 * target + np.random.default_rng(seed).normal(size=(120, 3))
-    prob = 1 / (1 + np.exp(1 - logit)) if tags else np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
-    prob = prob.astype(np.float32)
-    ids = tuple(f"{i:03}" for i in range(120))
-    test = np.stack([prob[:5], prob[5:10]])
-    return Predictions(name, ids, tuple("abcde"), prob, test, prob, "prob", "classes", "folds"), target if tags else y
+    noise = [np.random.default_rng(seed).normal(size=(120, 3)) for seed in range(num_runs)]
+    logit = 2 * target[:, None] + np.stack(noise, axis=1)
+    prob = 1 / (1 + np.exp(1 - logit)) if tags else np.exp(logit) / np.exp(logit).sum(axis=2, keepdims=True)
+    return prob.astype(np.float32), target if tags else y
 
 
 def fitted(name: str, prob_NRC: Any, y: np.ndarray, tags: bool) -> dict[str, Any]:
@@ -43,64 +39,64 @@ def fitted(name: str, prob_NRC: Any, y: np.ndarray, tags: bool) -> dict[str, Any
     return bound(prob_NRC, y, **(steer if bound.facts.get("steered") else {}))
 
 
+def crossfitted(name: str, prob_NRC: Any, y: np.ndarray, tags: bool) -> tuple[np.ndarray, dict[str, Any]]:
+    """Rows of each fold by a state of the other folds, and the state of all rows."""
+    apply = ensembles.bind(name).facts["apply"]
+    return crossfit(lambda prob, truth: fitted(name, prob, truth, tags), apply, prob_NRC, y, FOLD_N)
+
+
 @pytest.mark.parametrize(("name", "tags"), SERVED)
 class TestEveryEnsembler:
     def test_one_run_in_is_the_same_run_out(self, name: str, tags: bool) -> None:
-        run, y = make("a", 1, tags=tags)
-        assert combine(ensembles.bind(name), [run], y, fold_N=FOLD_N) is run
-        answers = ensembles.bind(name).facts["apply"](fitted(name, run.oof_NC[:, None], y, tags), run.oof_NC[:, None])
-        assert answers.dtype == np.float32 and answers.shape == run.oof_NC.shape
+        prob_N1C, y = make(1, tags=tags)
+        answers = ensembles.bind(name).facts["apply"](fitted(name, prob_N1C, y, tags), prob_N1C)
+        assert answers.dtype == np.float32 and answers.shape == (120, 3)
         if not ensembles.bind(name).facts.get("bends"):
-            np.testing.assert_array_equal(answers, run.oof_NC)
+            np.testing.assert_array_equal(answers, prob_N1C[:, 0])
 
     def test_is_repeatable_and_gives_probabilities(self, name: str, tags: bool) -> None:
-        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
-        first, second = (combine(ensembles.bind(name), runs, y, fold_N=FOLD_N) for _ in range(2))
-        assert first.oof_NC.tobytes() == second.oof_NC.tobytes()
-        assert first.test_KMC.shape == (1, 5, 3)
-        assert first.oof_NC.dtype == np.float32
+        prob_NRC, y = make(3, tags=tags)
+        (first, state), (second, again) = (crossfitted(name, prob_NRC, y, tags) for _ in range(2))
+        assert first.tobytes() == second.tobytes() and state == again
+        assert first.shape == (120, 3) and first.dtype == np.float32
         if not tags:
-            np.testing.assert_allclose(first.oof_NC.sum(axis=1), 1, atol=1e-5)
-        assert (first.oof_NC >= 0).all() and (first.oof_NC <= 1).all()
+            np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-5)
+        assert (first >= 0).all() and (first <= 1).all()
 
-    def test_the_state_is_json_and_redoes_the_test_rows(self, name: str, tags: bool) -> None:
-        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("ab")], make("a", 0, tags=tags)[1]
-        blended = combine(ensembles.bind(name), runs, y, fold_N=FOLD_N)
-        prob_MRC = np.stack([run.test_KMC.mean(axis=0) for run in runs], axis=1)
-        state = json.loads(json.dumps(blended.meta, allow_nan=False))
-        np.testing.assert_array_equal(ensembles.bind(name).facts["apply"](state, prob_MRC), blended.test_KMC[0])
+    def test_the_state_is_json_and_answers_the_same_from_it(self, name: str, tags: bool) -> None:
+        prob_NRC, y = make(2, tags=tags)
+        apply, state = ensembles.bind(name).facts["apply"], fitted(name, prob_NRC, y, tags)
+        read = json.loads(json.dumps(state, allow_nan=False))
+        np.testing.assert_array_equal(apply(read, prob_NRC[:5]), apply(state, prob_NRC[:5]))
 
     def test_members_on_disk_and_a_dense_array_give_the_same(self, name: str, tags: bool, tmp_path: Any) -> None:
-        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
-        for run in runs:
-            np.save(tmp_path / f"{run.name}.npy", run.oof_NC)
-        members = Members([np.load(tmp_path / f"{run.name}.npy", mmap_mode="r") for run in runs])
-        apply, dense = ensembles.bind(name).facts["apply"], np.stack([run.oof_NC for run in runs], axis=1)
-        one, two = (apply(fitted(name, prob[FOLD_N != 1], y[FOLD_N != 1], tags), prob) for prob in (members, dense))
+        dense_NRC, y = make(3, tags=tags)
+        for r in range(3):
+            np.save(tmp_path / f"{r}.npy", dense_NRC[:, r])
+        members = Members([np.load(tmp_path / f"{r}.npy", mmap_mode="r") for r in range(3)])
+        apply, rows = ensembles.bind(name).facts["apply"], FOLD_N != 1
+        one, two = (apply(fitted(name, prob[rows], y[rows], tags), prob) for prob in (members, dense_NRC))
         np.testing.assert_array_equal(one, two)
 
     def test_sparse_tags_are_as_good_as_dense_ones(self, name: str, tags: bool) -> None:
-        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
-        prob_NRC, sparse = np.stack([run.oof_NC for run in runs], axis=1), csr_array(y) if tags else y
-        one, two = (fitted(name, Members(list(prob_NRC.transpose(1, 0, 2))), truth, tags) for truth in (sparse, y))
+        prob_NRC, y = make(3, tags=tags)
+        members = Members(list(prob_NRC.transpose(1, 0, 2)))
+        one, two = (fitted(name, members, truth, tags) for truth in (csr_array(y) if tags else y, y))
         assert one == two
 
     def test_an_image_is_answered_alike_alone_and_among_others(self, name: str, tags: bool) -> None:
-        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("abc")], make("a", 0, tags=tags)[1]
-        prob_NRC = np.stack([run.oof_NC for run in runs], axis=1)
+        prob_NRC, y = make(3, tags=tags)
         apply, state = ensembles.bind(name).facts["apply"], fitted(name, prob_NRC, y, tags)
         np.testing.assert_allclose(apply(state, prob_NRC[7:8])[0], apply(state, prob_NRC)[7], atol=1e-6)
 
     def test_rows_of_a_fold_do_not_depend_on_their_own_labels(self, name: str, tags: bool) -> None:
-        runs, y = [make(text, seed, tags=tags)[0] for seed, text in enumerate("ab")], make("a", 0, tags=tags)[1]
+        prob_NRC, y = make(2, tags=tags)
         other = np.where((FOLD_N == 2)[:, None] if tags else FOLD_N == 2, y[::-1], y)
-        one, two = (combine(ensembles.bind(name), runs, truth, fold_N=FOLD_N).oof_NC for truth in (y, other))
+        one, two = (crossfitted(name, prob_NRC, truth, tags)[0] for truth in (y, other))
         np.testing.assert_array_equal(one[FOLD_N == 2], two[FOLD_N == 2])
 
-
-def test_runs_of_other_folds_or_no_runs_are_refused() -> None:
-    run, y = make("a", 1)
-    with pytest.raises(MismatchError, match="fold hash"):
-        combine(ensembles.bind("blend"), [run, replace(run, fold_hash="other")], y, fold_N=FOLD_N)
-    with pytest.raises(MismatchError, match="at least one"):
-        combine(ensembles.bind("blend"), [], y, fold_N=FOLD_N)
+    def test_each_member_can_be_asked_alone(self, name: str, tags: bool) -> None:
+        bound, (prob_NRC, y) = ensembles.bind(name), make(3, tags=tags)
+        own = bound.facts.get("alone", lambda arguments, r: arguments)(bound.arguments, 2)
+        prob_N1C = prob_NRC[:, 2:]
+        assert bound.facts["apply"](bound(prob_N1C, y, **own), prob_N1C).shape == (120, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,6 +62,36 @@ def test_a_fitted_threshold_is_the_best_of_a_grid_for_the_metric(metric: str) ->
 def test_the_state_of_one_run_is_its_own_set() -> None:
     state = ensembles.bind("union(threshold=0.3)")(PROB_NRC[:, :1], Y_NC)
     np.testing.assert_array_equal(apply(state, PROB_NRC[:, :1]) >= 0.5, PROB_NRC[:, 0].astype(np.float64) >= 0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "cut_R"),
+    [
+        ("vote(least=2)", None),
+        ("vote(least=3, threshold=0.4)", [0.4] * 4),
+        ("vote(least=2, threshold=[0.1, 0.3, 0.5, 0.9])", [0.1, 0.3, 0.5, 0.9]),
+        ("union(threshold=[0.1, 0.3, 0.5, 0.9])", [0.1, 0.3, 0.5, 0.9]),
+        ("intersection(threshold=(0.1, 0.3, 0.5, 0.9))", [0.1, 0.3, 0.5, 0.9]),
+    ],
+)
+def test_a_member_alone_gives_its_own_set(text: str, cut_R: list[float] | None) -> None:
+    bound = ensembles.bind(text)
+    cut_R = cut_R or bound(PROB_NRC, Y_NC)["thresholds"]
+    for r, cut in enumerate(cut_R):
+        own, prob_N1C = replace(bound, arguments=bound.facts["alone"](bound.arguments, r)), PROB_NRC[:, r : r + 1]
+        assert ensembles.bind(own.text).arguments == own.arguments
+        bent_NC = own.facts["apply"](own(prob_N1C, Y_NC), prob_N1C)
+        np.testing.assert_array_equal(bent_NC >= 0.5, PROB_NRC[:, r].astype(np.float64) >= cut)
+
+
+def test_an_empty_union_gets_the_likeliest_tag_where_every_row_has_one() -> None:
+    tagged_NC = Y_NC | (np.arange(5) == 0)
+    bound, rule = ensembles.bind("union(threshold=0.9)"), rules.bind("threshold(value=0.5)")
+    prob_NC = bound.facts["apply"](bound(PROB_NRC, tagged_NC), PROB_NRC)
+    set_NC = rule.facts["apply"](rule(prob_NC, tagged_NC), prob_NC)
+    empty_N = (prob_NC < 0.5).all(axis=1)
+    assert empty_N.any()
+    np.testing.assert_array_equal(set_NC[empty_N], np.eye(5, dtype=bool)[prob_NC[empty_N].argmax(axis=1)])
 
 
 @pytest.mark.parametrize("text", ["union(threshold=1.5)", "union(threshold=[0.1, 0.2])", "vote(least=5)"])
