@@ -47,7 +47,7 @@ class Summary:
         score_stderr: its standard error, by bootstrap over groups.
         interval95: its 95 % interval.
         score_in_sample: the same metric on rows that the model was fitted on; for the gap alone. None: not known.
-        heads: out-of-fold score and in-sample score of each head by itself; None where the latter is not known.
+        heads: of each member by itself its `score`, the score's `stderr`, and the score `in_sample` (None: not known).
         forecast: of the score on the test images: `score`, `stderr`, `interval95`, `num_test`; None without any.
         seconds: wall seconds a stage, with `embed` and `total`.
         images: images that the dataset names, training and test.
@@ -74,8 +74,11 @@ class Summary:
         low, high = self.interval95
         lines = [
             f"{self.metric} {self.score:.4f} +- {self.score_stderr:.4f} out of fold (95 % {low:.4f} to {high:.4f});"
-            f" in sample {_told(self.score_in_sample)}; all heads blended, each by itself:",
-            *(f"  {name}: {s['score']:.4f} (in sample {_told(s['in_sample'])})" for name, s in self.heads.items()),
+            f" in sample {_told(self.score_in_sample)}; each member by itself:",
+            *(
+                f"  {name}: {s['score']:.4f} +- {s['stderr']:.4f} (in sample {_told(s['in_sample'])})"
+                for name, s in self.heads.items()
+            ),
             *self._expected(),
             *self.notes,
             f"{self.images} images of the dataset, {self.rejected} files and rows rejected"

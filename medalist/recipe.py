@@ -61,6 +61,7 @@ class FoldSection(Section):
 
     k: int = Field(5, ge=3, le=50, description="with two, no fold would be left to choose a penalty on")
     seed: int = 0
+    file: str | None = Field(None, description="folds.csv of another run, or of `medalist folds`: the same folds")
     duplicates: bool = Field(True, description="equal bytes, equal pixels and near-duplicates share a fold")
 
 
@@ -167,7 +168,7 @@ def _read(source: str | Path) -> dict[str, Any]:
     else:
         known = packaged_recipes()
         raise RecipeError(
-            f"unknown recipe {name!r}{near(name, known)} known: {', '.join(known)}; a file of yours must end in .yaml"
+            f"unknown recipe {name!r}{near(name, known)}; known: {', '.join(known)}; a file of yours must end in .yaml"
         )
     try:
         tree = _parse(text) or {}
@@ -203,7 +204,7 @@ def _faults(error: ValidationError) -> list[str]:
         key = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
             known = _known_keys(fault["loc"][:-1])
-            lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)} keys: {', '.join(known)}")
+            lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)}; keys: {', '.join(known)}")
         elif fault["type"] == "missing":
             lines.append(f"  {key}: missing; type --{key} NAME, or {key}=NAME")
         else:

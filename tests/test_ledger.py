@@ -123,9 +123,9 @@ def test_the_text_shows_score_error_and_gap() -> None:
 
 
 def test_the_text_leaves_out_what_is_not_known() -> None:
-    heads: dict[str, dict[str, float | None]] = {"net": {"score": 0.9, "in_sample": None}}
+    heads: dict[str, dict[str, float | None]] = {"net": {"score": 0.9, "in_sample": None, "stderr": 0.01}}
     text = replace(SUMMARY, score_in_sample=None, heads=heads, seconds={}, rejected=0).text(Path("out"))
-    assert "in sample not known; all heads" in text and "net: 0.9000 (in sample not known)" in text
+    assert "in sample not known; each member" in text and "net: 0.9000 +- 0.0100 (in sample not known)" in text
     assert "rejected.csv" not in text and "\n\n" not in text
 
 

@@ -55,7 +55,7 @@ class Folds:
 
     @classmethod
     def load(cls, path: Path, *, ids: Sequence[str] | None = None, seed: int = 0) -> Folds:
-        """Read what `save` wrote; with `ids`, in their order.
+        """Read what `save` wrote, or any CSV that begins with its two columns; with `ids`, in their order.
 
         Raises:
             StoreError: another header, a fold that is no number below 128, or an id that comes twice.
@@ -63,7 +63,7 @@ class Folds:
         """
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             header, *rows = [*csv.reader(file)] or [[]]
-        if header != ["id", "fold"] or not all(len(row) == 2 and _is_fold(row[1]) for row in rows):
+        if header[:2] != ["id", "fold"] or not all(len(row) >= 2 and _is_fold(row[1]) for row in rows):
             raise StoreError(f"{path} is no fold file: expected the columns id,fold and a number in each row")
         fold_of = {row[0]: int(row[1]) for row in rows}
         if len(fold_of) != len(rows):

@@ -89,7 +89,7 @@ def embed(
 def _check_views(looks: Sequence[Look]) -> None:
     for view in dict.fromkeys(view for look in looks for view in look.views):
         if view not in VIEWS:
-            raise RecipeError(f"unknown view {view!r}{near(view, VIEWS)} known: {', '.join(VIEWS)}")
+            raise RecipeError(f"unknown view {view!r}{near(view, VIEWS)}; known: {', '.join(VIEWS)}")
 
 
 def _lacking(columns: Sequence[Column], facts: Sequence[Facts | None]) -> tuple[list[Column], list[int]]:

@@ -51,6 +51,7 @@ def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
         "data": ledger.fingerprint(root),
         "weights": weights_of(recipe),
         "code": _own_code(recipe.metric),
+        "folds": recipe.folds.file and hash_bytes(Path(recipe.folds.file).read_bytes()),
         "medalist": __version__,
     }
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from medalist.evidence import Comparison, compare
+from medalist.evidence import Comparison, compare, estimate
 from medalist.metrics import metrics
 from medalist.pipeline.chain import Chain, Crossfitted, State
 from medalist.predictions import Predictions
 
+ROUNDS = 500  # of the bootstrap for a member's standard error, which they give to 3 %
 MOST = 5000  # rows outside a fold on which members are ranked
 
 
@@ -28,6 +29,7 @@ class Alone:
         chain: that decides it by itself.
         states: of that chain, of the rows outside each fold.
         score: of the cross-fitted answers.
+        stderr: of the score.
         in_sample: on rows that member and rule were fitted on; None: not known.
         outside_K: score on rows outside each fold, by the rule fitted on them; for ranking alone.
     """
@@ -36,6 +38,7 @@ class Alone:
     chain: Chain
     states: tuple[State, ...]
     score: float
+    stderr: float
     in_sample: float | None
     outside_K: tuple[float, ...]
 
@@ -44,7 +47,9 @@ class Alone:
         return self.chain.answers(self.states[place], self.run.oof_NC[rows][:, None])
 
 
-def alone(chain: Chain, member: int, run: Predictions, y: Any, fold_N: np.ndarray) -> Alone:
+def alone(
+    chain: Chain, member: int, run: Predictions, y: Any, fold_N: np.ndarray, groups: np.ndarray | None = None
+) -> Alone:
     """One member through the chain.
 
     Args:
@@ -53,6 +58,7 @@ def alone(chain: Chain, member: int, run: Predictions, y: Any, fold_N: np.ndarra
         run: what it predicts.
         y: class indices (N,), or tags (N, C) as CSR.
         fold_N: fold of each row.
+        groups: (N,) rows that are drawn together; None: each alone.
     """
     chain, metric, prob_N1C = chain.by_itself(member), metrics.bind(chain.metric), run.oof_NC[:, None]
     found = chain.crossfit(prob_N1C, y, fold_N)
@@ -62,7 +68,8 @@ def alone(chain: Chain, member: int, run: Predictions, y: Any, fold_N: np.ndarra
         rows = rows[:: -(-len(rows) // MOST)]
         outside.append(metric(y[rows], chain.answers(state, prob_N1C[rows])))
     in_sample = metric(y, chain.answers(found.state, run.fit_NC[:, None])) if run.fit_known else None
-    return Alone(run, chain, found.states, metric(y, found.answers_N), in_sample, tuple(outside))
+    told = estimate(metric, y, found.answers_N, groups=groups, seed=chain.seed, rounds=ROUNDS)
+    return Alone(run, chain, found.states, told.score, told.stderr, in_sample, tuple(outside))
 
 
 def against_best(

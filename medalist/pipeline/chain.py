@@ -74,11 +74,13 @@ class Chain:
         return rules.bind(self.decide or own or default_rule(self.metric))
 
     def by_itself(self, member: int) -> Chain:
-        """The chain that decides one member without the others."""
+        """The chain that decides one member without the others: as it is, or where sets are fused by its threshold."""
         bound = ensembles.bind(self.ensemble)
+        if "rule" not in bound.facts:
+            return replace(self, ensemble="mean", num_views=1)
         alone = bound.facts.get("alone", lambda arguments, _: arguments)
         ensemble = replace(bound, arguments=alone(bound.arguments, member // self.num_views)).text
-        return replace(self, ensemble=ensemble, decide=self.rule.text, num_views=1)
+        return replace(self, ensemble=ensemble, num_views=1)
 
     def fit(self, prob_NRC: Any, y: Any, fold_N: np.ndarray) -> State:
         """Learn the weights of views, then those of learners, then the rule, on out-of-fold probabilities.

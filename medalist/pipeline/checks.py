@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         RecipeError: one line a fault.
     """
     faults = [
-        *_unbound("metric", metrics.bind, [recipe.metric]),
+        *(f"{fault}; one of yours needs --allow-code" for fault in _unbound("metric", metrics.bind, [recipe.metric])),
         *_unbound("heads", heads.bind, recipe.heads),
         *_unbound("ensemble", ensembles.bind, [recipe.ensemble]),
         *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
@@ -43,6 +44,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unknown("taps", recipe.taps, TAPS),
         *_unknown("runtime", [recipe.runtime], (AUTO, *RUNTIMES)),
         *_unopened(recipe),
+        *_no_folds(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
@@ -83,7 +85,7 @@ def _strange_task(metric: str, task: str) -> Iterator[str]:
     """The metric must score the dataset's task."""
     if task not in tasks_of(metrics.bind(metric)):
         fit = [name for name in metrics if task in tasks_of(metrics.bind(name))]
-        yield f"metric: {metric} does not score {task}{near(metric, fit)} metrics that do: {', '.join(fit)}"
+        yield f"metric: {metric} does not score {task}{near(metric, fit)}; metrics that do: {', '.join(fit)}"
 
 
 def _unmet(recipe: Recipe, table: ImageTable) -> Iterator[str]:
@@ -100,9 +102,14 @@ def _unmet(recipe: Recipe, table: ImageTable) -> Iterator[str]:
     eats = metrics.bind(recipe.metric).facts["eats"]
     if eats != "labels":
         yield f"counts: they rule labels, {recipe.metric} eats {eats}; leave counts out"
-    strange = sorted(recipe.counts.keys() ^ set(table.classes))
-    if strange:
-        yield f"counts: needs each class once; {len(strange)} differ, such as {strange[0]!r}"
+    if table.sample is not None and table.sample.kind not in ("class", "index"):
+        yield f"counts: they rule labels, the sample submission asks for {table.sample.kind}; leave counts out"
+    strange, absent = (
+        sorted(recipe.counts.keys() - set(table.classes)),
+        sorted(set(table.classes) - recipe.counts.keys()),
+    )
+    if strange or absent:
+        yield f"counts: needs each class once; no classes: {strange[:5]}, without a count: {absent[:5]}"
     elif sum(recipe.counts.values()) != len(table.test()):
         yield f"counts: they sum to {sum(recipe.counts.values())}, there are {len(table.test())} test images"
 
@@ -135,7 +142,10 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
     eats = metrics.bind(recipe.metric).facts["eats"]
     rule = Chain.of(recipe, ()).rule
     if rule.facts["gives"] != eats:
-        yield f"decide: {rule.name} gives {rule.facts['gives']}, {recipe.metric} eats {eats}; leave decide out"
+        fit = [name for name in rules if rules.bind(name).facts["gives"] == eats]
+        key = "decide" if recipe.decide else f"ensemble: {recipe.ensemble} is decided by {rule.name}, which"
+        told = f"{key}: {rule.name} gives" if recipe.decide else f"{key} gives"
+        yield f"{told} {rule.facts['gives']}, {recipe.metric} eats {eats}; rules that give those: {', '.join(fit)}"
 
 
 def _unusable(recipe: Recipe) -> Iterator[str]:
@@ -181,12 +191,20 @@ def _toy_answers(chain: Chain, prob_NRC: np.ndarray, truth: Any) -> np.ndarray:
 def _tried(what: str, call: Callable[[], Any]) -> Iterator[str]:
     try:
         call()
-    except (MedalistError, ValueError, TypeError, ArithmeticError) as error:
+    except MedalistError as error:
         yield f"{what}: {error}"
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NameError) as error:
+        yield f"{what}: {type(error).__name__}: {error}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of an error: in a metric of the user's own, the line to look at."""
+    places = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(places[-1].filename).name}, line {places[-1].lineno})" if places else ""
 
 
 def _unknown(key: str, names: Sequence[str], known: Sequence[str]) -> Iterator[str]:
-    yield from (f"{key}: unknown {n!r}{near(n, known)} known: {', '.join(known)}" for n in names if n not in known)
+    yield from (f"{key}: unknown {n!r}{near(n, known)}; known: {', '.join(known)}" for n in names if n not in known)
 
 
 def _unopened(recipe: Recipe) -> Iterator[str]:
@@ -200,6 +218,11 @@ def _unopened(recipe: Recipe) -> Iterator[str]:
     if "logits" in recipe.taps:
         bare = [backbone.name for backbone in backbones if not backbone.num_classes]
         yield from (f"taps: {name} has no classifier, so that there are no logits; leave it out" for name in bare)
+
+
+def _no_folds(recipe: Recipe) -> Iterator[str]:
+    if recipe.folds.file is not None and not Path(recipe.folds.file).is_file():
+        yield f"folds.file: there is no file {recipe.folds.file!r}; name the folds.csv of a run"
 
 
 def _unwritable(root: Path, out: Path) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Decision:
         estimate: score of the cross-fitted answers, with its error.
         forecast: what the test set will say, with its interval; None without test images.
         in_sample: the same metric on rows that members and chain were fitted on; for the gap alone. None: not known.
-        heads: (out-of-fold, in-sample) score of each member by itself, decided by the same rule.
+        heads: of each member by itself its `score`, the score's `stderr`, and the score `in_sample` (None: not known).
         oof_N: the cross-fitted answers to the training rows.
         blend: the members as one: out-of-fold, in-sample and test probabilities.
         answers_M: answers to the test rows; where there is no readable image, those to the class prior.
@@ -60,7 +60,7 @@ class Decision:
     estimate: Estimate
     forecast: Forecast | None
     in_sample: float | None
-    heads: dict[str, tuple[float, float | None]]
+    heads: dict[str, dict[str, float | None]]
     oof_N: np.ndarray
     blend: Predictions
     answers_M: np.ndarray
@@ -100,10 +100,12 @@ def decide(
     fit_NC = _in_sample(chain, found.state, runs)
     in_sample = metrics.bind(chain.metric)(y, chain.decided(found.state, fit_NC)) if len(fit_NC) else None
     told = estimate(chain.metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed)
-    heads = {names[0]: (told.score, in_sample)}
+    heads = {names[0]: {"score": told.score, "stderr": told.stderr, "in_sample": in_sample}}
     if len(runs) > 1:
-        members = [alone(chain, place, run, y, truth.fold_N) for place, run in enumerate(runs)]
-        heads = {member.run.name: (member.score, member.in_sample) for member in members}
+        members = [alone(chain, place, run, y, truth.fold_N, truth.group_N) for place, run in enumerate(runs)]
+        heads = {
+            one.run.name: {"score": one.score, "stderr": one.stderr, "in_sample": one.in_sample} for one in members
+        }
         notes.append(against_best(chain, found, members, y, truth.fold_N, truth.group_N)[1])
     test = _answer(chain, found, runs, truth, readable_M, test_prior, counts)
     return Decision(
@@ -123,7 +125,7 @@ def decide(
         answers_M=test.answers_M,
         prob_MC=test.prob_MC,
         chain=found.state,
-        notes=(*notes, *tell_rule(found.state), *test.notes),
+        notes=(f"decided by {chain.rule.text}", *notes, *tell_rule(found.state), *test.notes),
     )
 
 

@@ -1,6 +1,7 @@
 """What a run keeps of its dataset, so that `predict`, `blend` and `submit` need not read it again.
 
-`table.json` holds ids, labels, classes, groups and test ids, `unseen.npy` the answers that the score is of; `sample_submission.csv` is the organisers', byte by byte.
+`table.json` holds ids, labels, classes, groups and test ids, `unseen.npy` the answers that the score is of;
+`sample_submission.csv` is the organisers', byte by byte.
 """
 
 from __future__ import annotations

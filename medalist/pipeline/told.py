@@ -16,6 +16,8 @@ from medalist.ensembles import ensembles, flips
 from medalist.ensembles.members import as_members
 from medalist.pipeline.chain import VIEWS, Chain, Crossfitted, State
 
+SMALL = 1e-3
+
 
 def tell_weights(state: State, names: Sequence[str]) -> list[str]:
     """The blend's weights, the largest first; nothing where it has none a member."""
@@ -23,7 +25,9 @@ def tell_weights(state: State, names: Sequence[str]) -> list[str]:
     if weights is None or np.ndim(weights) != 1 or len(weights) != len(names):
         return []
     ordered = sorted(zip(weights, names, strict=True), key=lambda pair: -pair[0])
-    return ["weights: " + ", ".join(f"{weight:.3f} {name}" for weight, name in ordered)]
+    sums = "" if abs(sum(weights) - 1) < SMALL else f" (they sum to {sum(weights):.2f}: a temperature is among them)"
+    told = ", ".join(f"{weight:.3f} {name}" for weight, name in ordered)
+    return [f"weights: {told}{sums}"]
 
 
 def tell_views(

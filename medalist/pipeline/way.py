@@ -108,7 +108,13 @@ def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.n
 
 
 def split(recipe: Recipe, features: Features) -> Folds:
-    """Folds of the training rows: stratified, with groups whole."""
+    """Folds of the training rows: those of the recipe's file, or drawn, stratified, with groups whole.
+
+    Raises:
+        MismatchError: the file has folds of other images.
+    """
+    if recipe.folds.file is not None:
+        return Folds.load(Path(recipe.folds.file), ids=features.train.ids.tolist(), seed=recipe.folds.seed)
     fold_N = make_folds(features.train.labels, features.group_N, num_folds=recipe.folds.k, seed=recipe.folds.seed)
     return Folds(fold_N, tuple(features.train.ids), recipe.folds.k, recipe.folds.seed)
 

@@ -30,8 +30,8 @@ from medalist.store import failpoint, write_atomic
 
 SUBMISSION = "submission.csv"
 FINAL = {
-    "refit": "test images are answered by heads fitted on all labelled images, more than the scored ones saw (final=folds"
-    " takes the mean of the folds' models instead)",
+    "refit": "test images are answered by heads fitted on all labelled images, more than those that were scored saw"
+    " (final=folds takes the mean of the folds' models instead)",
     "folds": "test images are answered by the mean of the folds' models, each as it was scored (final=refit takes heads"
     " fitted on all labelled images instead)",
 }
@@ -102,7 +102,7 @@ def summarise(
         score_stderr=found.stderr,
         interval95=found.interval95,
         score_in_sample=decision.in_sample,
-        heads={name: {"score": oof, "in_sample": fit} for name, (oof, fit) in decision.heads.items()},
+        heads=decision.heads,
         forecast=None if decision.forecast is None else asdict(decision.forecast),
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
         images=len(table),

@@ -69,3 +69,18 @@ def test_a_file_that_is_none_is_refused(contest: Any, tmp_path: Path) -> None:
         (tmp_path / "slip.csv").write_text("\n".join(map(",".join, cells)), encoding="utf-8")
         with pytest.raises(DataError, match=message):
             read_field(tmp_path / "slip.csv")
+
+
+def test_a_run_takes_the_folds_of_another(competition: Path, cache: Path, tmp_path: Path) -> None:
+    """So that heads of other seeds can be blended: the file's folds, whatever the seed."""
+    recipe = load_recipe(None, ["folds.k=3"], metric="accuracy", backbones=("embedded",))
+    features = embed(recipe, read(recipe, competition), cache=cache)
+    drawn = split(recipe, features)
+    drawn.save(tmp_path / "folds.csv")
+    given = load_recipe(
+        None, [f"folds.file={tmp_path / 'folds.csv'}", "folds.seed=7"], metric="accuracy", backbones=("embedded",)
+    )
+    assert split(given, features).hash == drawn.hash
+    fewer = replace(features, train=features.train.take(np.arange(10)))
+    with pytest.raises(MismatchError, match="folds of other images"):
+        split(given, fewer)

@@ -101,7 +101,7 @@ def describe_runtime(
     runtime, _, calibration = runtime.partition("@")
     if runtime != AUTO and runtime not in RUNTIMES:
         known = (AUTO, *RUNTIMES)
-        raise RecipeError(f"unknown runtime {runtime!r}{near(runtime, known)} known: {', '.join(known)}")
+        raise RecipeError(f"unknown runtime {runtime!r}{near(runtime, known)}; known: {', '.join(known)}")
     name = default_runtime() if runtime == AUTO else runtime
     library = "openvino" if name.startswith("openvino") else "torch"
     try:
