@@ -173,9 +173,25 @@ def _check_same(one: Path, first: Field, two: Path, other: Field) -> None:
         raise MismatchError(f"{both} folds: {said}; {again}")
     if label_lists(first.table) != label_lists(other.table):
         raise MismatchError(f"{both} labels; {again}")
+    torn_N = _regrouped(first.truth.group_N, other.truth.group_N)
+    if torn_N.any():
+        name = first.folds.ids[torn_N.argmax()]
+        raise MismatchError(
+            f"{both} groups: {torn_N.sum()} images are grouped with others, such as {name!r}, and the error of a score"
+            f" depends on that; {again}, or with the same folds.duplicates and group column"
+        )
     if set(first.test_ids or ()) != set(other.test_ids or ()):
         strange = sorted(set(first.test_ids or ()) ^ set(other.test_ids or ()))
         raise MismatchError(f"{both} test images: {len(strange)} are in one only, such as {strange[0]!r}; {again}")
+
+
+def _regrouped(one_N: np.ndarray, two_N: np.ndarray) -> np.ndarray:
+    """(N,) bool: rows whose group is other rows in one grouping than in the other; names of groups mean nothing."""
+    _, one_N, one_G = np.unique(one_N, return_inverse=True, return_counts=True)
+    _, two_N, two_G = np.unique(two_N, return_inverse=True, return_counts=True)
+    _, both_N, both_G = np.unique([one_N, two_N], axis=1, return_inverse=True, return_counts=True)
+    shared_N = both_G[both_N.ravel()]
+    return np.asarray((one_G[one_N] != shared_N) | (two_G[two_N] != shared_N))
 
 
 def _of_common_test_ids(members: Sequence[Member], field: Field) -> list[Predictions]:

@@ -32,6 +32,21 @@ from medalist.submissions.checks import SUM_TOLERANCE
 
 ID, FOLD = "id", "fold"
 SHOWN = 3
+# What a lone column may be called that is not named for a class; it then is of the last one.
+NEUTRAL = (
+    "p",
+    "prob",
+    "probability",
+    "proba",
+    "label",
+    "target",
+    "predicted",
+    "prediction",
+    "pred",
+    "score",
+    "class",
+    "y",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ def join(
 
     Args:
         oof: CSV of the N labelled images: id, a column a class (or for two classes one, of the class it is named for,
-            else the last); a `fold` column is compared.
+            or the last under a name such as `probability`); a `fold` column is compared.
         test: CSV of the M test images, likewise.
         folds: of `medalist folds`, or `folds.csv` in a run folder.
         out: run folder to write.
@@ -174,7 +189,7 @@ def read_given(file: Path, table: ImageTable) -> Given:
     names = [name for name in found.header[1:] if not (folded and name == FOLD)]
     prob_NC = _numbers(found, names)
     if len(names) == 1 and table.task == "binary":
-        prob_NC = _both(prob_NC, names[0], table.classes)
+        prob_NC = _both(file.name, prob_NC, names[0], table.classes)
     else:
         prob_NC = prob_NC[:, _order(file.name, names, table.classes)]
     ids = tuple(row[0] for row in found.rows)
@@ -203,8 +218,13 @@ def _folds(found: Csv) -> np.ndarray:
     return fold_N.astype(np.int64)
 
 
-def _both(prob_N1: np.ndarray, name: str, classes: Sequence[str]) -> np.ndarray:
-    """(N, 2) from the probability of one class: the one that the column is named for, else the last."""
+def _both(file: str, prob_N1: np.ndarray, name: str, classes: Sequence[str]) -> np.ndarray:
+    """(N, 2) from the probability of one class: the one that the column is named for, or the last if for none."""
+    if name not in classes and name.lower() not in NEUTRAL:
+        raise DataError(
+            f"{file} has one column of probabilities, {name!r}, which is no class{near(name, classes)}; name it for the"
+            f" class that it is of ({' or '.join(map(repr, classes))}), or `probability` for {classes[-1]!r}"
+        )
     one = classes.index(name) if name in classes else len(classes) - 1
     return np.concatenate([1 - prob_N1, prob_N1] if one == 1 else [prob_N1, 1 - prob_N1], axis=1)
 

@@ -45,7 +45,8 @@ def submit(
     before = next((one for one in handed_in.hand_ins(folder) if one.sha256 == sha256), None)
     if before is not None and kaggle is None:
         return _add_scores(folder, before, scores)
-    if before is not None:
+    # A file that was only noted, as if handed in by hand, may still be sent.
+    if before is not None and before.slug is not None:
         raise SubmissionError(
             f"{file} was handed in on {before.time} already; it would cost a try and tell nothing new (to note its"
             " score, type: medalist submit RUN --public SCORE)"

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medalist.errors import MedalistError, MismatchError, StoreError
 from medalist.metrics import metrics
-from medalist.pipeline.blend import blend, members_of
+from medalist.pipeline.blend import _regrouped, blend, members_of
 from medalist.pipeline.join import join
 from medalist.pipeline.outcome import unseen_answers
 from medalist.predictions import Predictions
@@ -140,6 +142,24 @@ def test_other_labels_are_refused(bring: Import, tmp_path: Path) -> None:
     rewrite(folders[1], lambda facts: facts["labels"].reverse())
     with pytest.raises(MismatchError, match="differ in their labels"):
         blend(folders, tmp_path / "both")
+
+
+def test_other_groups_are_refused_and_other_names_of_groups_are_not(bring: Import, tmp_path: Path) -> None:
+    folders = [bring("one"), bring("two")]
+    rewrite(folders[1], lambda facts: facts.update(groups=[1000 - group for group in facts["groups"]]))
+    assert blend(folders, tmp_path / "renamed").score > 0
+    rewrite(folders[1], lambda facts: facts["groups"].__setitem__(8, facts["groups"][4]))
+    for pair in (folders, folders[::-1]):
+        with pytest.raises(MismatchError, match=r"groups: 2 images are grouped with others, such as '004'.*duplicates"):
+            blend(pair, tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))
+def test_regrouped_rows_are_those_of_brute_force(pairs: list[tuple[int, int]]) -> None:
+    one, two = zip(*pairs, strict=True)
+    by_hand = [[a == b for a in one] != [c == d for c in two] for b, d in pairs]
+    assert _regrouped(np.array(one), np.array(two)).tolist() == by_hand
 
 
 def test_other_classes_test_images_and_metrics_are_refused(bring: Import, tmp_path: Path) -> None:

@@ -67,11 +67,15 @@ def test_one_column_is_enough_for_two_classes(tmp_path: Path) -> None:
     folds = [["id", "fold", "group", "label", "no", "yes"]]
     folds += [[f"{i}", i % 3, i, ("no", "yes")[c], 1 - c, c] for i, c in enumerate(y)]
     (tmp_path / "folds.csv").write_text("\n".join(",".join(map(str, row)) for row in folds), encoding="utf-8")
-    for column, sign in (("p", 1), ("yes", 1), ("no", 0)):
+    for column, sign in (("p", 1), ("Probability", 1), ("yes", 1), ("no", 0), ("yeah", None)):
         for part in ("oof", "test"):
             text = "".join(f"{i},{0.9 if c == sign else 0.2}\n" for i, c in enumerate(y))
             (tmp_path / f"{part}.csv").write_text(f"id,{column}\n{text}", encoding="utf-8")
         files = tmp_path / "oof.csv", tmp_path / "test.csv", tmp_path / "folds.csv"
+        if sign is None:
+            with pytest.raises(DataError, match=r"'yeah', which is no class; did you mean 'yes'.*'no' or 'yes'"):
+                join(*files, tmp_path / column, metric="roc_auc", name="net")
+            continue
         summary = join(*files, tmp_path / column, metric="roc_auc", name="net")
         assert summary.score == 1.0
         np.testing.assert_allclose(Predictions.load(tmp_path / column / "predictions" / "net").oof_NC.sum(axis=1), 1)

@@ -69,6 +69,15 @@ def test_kaggle_gets_the_checked_file(out: Path, kaggle: Path) -> None:
         submit(out, kaggle="digits")
 
 
+def test_what_was_only_noted_can_be_sent_once(out: Path, kaggle: Path) -> None:
+    submit(out)
+    assert "Successfully submitted" in submit(out, kaggle="digits", public=0.5)
+    (one,) = hand_ins(out)
+    assert (one.slug, one.public) == ("digits", 0.5)
+    with pytest.raises(SubmissionError, match=r"handed in on .* already"):
+        submit(out, kaggle="digits")
+
+
 def test_nothing_is_noted_where_kaggle_fails(out: Path, kaggle: Path) -> None:
     (kaggle / "fail").touch()
     with pytest.raises(SubmissionError, match="404 - Not Found"):
