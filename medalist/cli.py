@@ -171,14 +171,21 @@ def import_(
     folds: Annotated[Path, typer.Option(help="of `medalist folds`, or folds.csv in a run folder")],
     metric: Annotated[str, typer.Option(help="that the answers are for")],
     out: Annotated[Path, typer.Option(help="run folder")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="how to read --data, data.layout=csv")
+    ] = None,
     name: Annotated[str, typer.Option(help="what to call the script")] = "script",
     data: Annotated[Path | None, typer.Option(help="the dataset, for its sample submission and its labels")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
 ) -> None:
     """Let anybody's script join: its probabilities, checked by id, class and fold, as a run folder for `blend`."""
     from medalist.pipeline.join import join
+    from medalist.pipeline.way import read
+    from medalist.recipe import load_recipe
 
-    print(join(oof, test, folds, out, metric=metric, name=name, data=data, overwrite=overwrite).text(out))
+    recipe = load_recipe(None, overrides or (), metric="accuracy")
+    table = None if data is None else read(recipe, data)
+    print(join(oof, test, folds, out, metric=metric, name=name, data=table, overwrite=overwrite).text(out))
 
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of finished runs and imports")]

@@ -18,7 +18,7 @@ import numpy as np
 
 from medalist.data.facts import Facts
 from medalist.data.ingest import facts_of
-from medalist.data.table import TEST
+from medalist.data.table import TEST, ImageTable
 from medalist.errors import DataError, MismatchError, StoreError
 from medalist.evidence import Forecast, surprise
 from medalist.features.bank import FeatureBank
@@ -34,6 +34,10 @@ from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
 
 UNSURPRISING = 2.0
+UNEXPLAINED = (
+    "nothing that was looked for explains it. What cannot be seen from here: another metric on the leaderboard,"
+    " answers under the wrong ids, an import whose out-of-fold rows were seen in training"
+)
 
 
 def diagnose(
@@ -61,14 +65,7 @@ def diagnose(
         MismatchError: the run has no forecast, or `data` is another dataset.
         StoreError: the run is not finished.
     """
-    summary, metric = summary_of(folder), metrics.bind(decision_of(folder)["metric"])
-    if summary.get("forecast") is None:
-        raise MismatchError(
-            f"{folder} has no forecast: it has no test images, or an older medalist made it; run it again"
-        )
-    if not 0 < share <= 1:
-        raise MismatchError(f"got --share {share}, expected a share of the test images, above 0 and at most 1")
-    forecast = on_share(summary["forecast"], summary["score_stderr"], share)
+    metric, forecast = metrics.bind(decision_of(folder)["metric"]), _forecast(folder, share)
     ranked = ranked_causes(folder, lb, forecast, data=data, cache=cache, tried=tried, sink=sink)
     z, p = surprise(forecast, lb)
     worse = (lb - forecast.score) * (1 if metric.facts["better"] == "higher" else -1) < 0
@@ -83,13 +80,22 @@ def diagnose(
         ),
     ]
     if worse and abs(z) >= UNSURPRISING and ranked[0].drop <= 0:
-        lines.append(
-            "nothing that was looked for explains it. What cannot be seen from here: another metric on the leaderboard,"
-            " answers under the wrong ids, an import whose out-of-fold rows were seen in training"
-        )
+        lines.append(UNEXPLAINED)
     if data is None:
         lines.append("not looked for: duplicates across folds, images made differently; add --data DATA")
     return "\n".join(lines)
+
+
+def _forecast(folder: Path, share: float) -> Forecast:
+    """The run's forecast, of a leaderboard that scores a share of the test images."""
+    summary = summary_of(folder)
+    if summary.get("forecast") is None:
+        raise MismatchError(
+            f"{folder} has no forecast: it has no test images, or an older medalist made it; run it again"
+        )
+    if not 0 < share <= 1:
+        raise MismatchError(f"got --share {share}, expected a share of the test images, above 0 and at most 1")
+    return on_share(summary["forecast"], summary["score_stderr"], share)
 
 
 def _verdict(z: float, worse: bool) -> str:
@@ -124,7 +130,8 @@ def ranked_causes(
     gap = max(0.0, way * (forecast.score - lb))
     seen = Seen(metric, field.truth, answers_N, final, gap)
     runs = [member.run for part in (folder, *tried) for member in _learners(part)]
-    images = None if data is None else _facts(data, final, cache, sink)
+    table = None if data is None else _table(folder, data)
+    images = None if table is None else _facts(table, final, cache, sink)
     x_ND, x_MD, what = _rows(facts, final, images, cache)
     fold_N = field.truth.fold_N
     twin_N = np.zeros(len(fold_N), bool) if images is None else causes.twins(images[0], fold_N)
@@ -147,13 +154,20 @@ def _learners(folder: Path) -> list[Any]:
     return [] if decision_of(folder)["kind"] == "blend" else members_of(folder)
 
 
-def _facts(data: Path, final: Predictions, cache: Path, sink: Sink) -> tuple[list[Facts], list[Facts]]:
+def _table(folder: Path, data: Path) -> ImageTable:
+    """The dataset, read as the run read it; of a blend as the first of its runs that has a recipe."""
+    facts = decision_of(folder)
+    runs = [(folder / source["folder"]).parent.parent for source in facts.get("sources", ())]
+    recipes = [file for run in (folder, *runs) if (file := run / "recipe.yaml").is_file()]
+    return read(load_recipe(recipes[0]) if recipes else load_recipe(metric="accuracy"), data)
+
+
+def _facts(table: ImageTable, final: Predictions, cache: Path, sink: Sink) -> tuple[list[Facts], list[Facts]]:
     """What is known of the images behind the labelled and the test rows.
 
     Raises:
         MismatchError: the dataset lacks some of them.
     """
-    table = read(load_recipe(metric="accuracy"), data)
     facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
     test_N = table.split == TEST
     parts = []
@@ -161,7 +175,7 @@ def _facts(data: Path, final: Predictions, cache: Path, sink: Sink) -> tuple[lis
         row_of = {str(table.ids[row]): row for row in np.flatnonzero(mask_N)}
         if absent := [name for name in ids if name not in row_of]:
             raise MismatchError(
-                f"{data} is another dataset: {len(absent)} images of the run are not in it, such as {absent[0]!r}"
+                f"{table.root} is another dataset: {len(absent)} images of the run are not in it, such as {absent[0]!r}"
             )
         parts.append([facts[row_of[name]] for name in ids])
     if broken := [name for name, one in zip(final.ids, parts[0], strict=True) if not one.ok]:

@@ -24,9 +24,7 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field, against_data, read_field
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import check_chain, conclude
-from medalist.pipeline.way import read
 from medalist.predictions import Predictions
-from medalist.recipe import load_recipe
 from medalist.store import hash_bytes
 from medalist.submissions.checks import SUM_TOLERANCE
 
@@ -72,7 +70,7 @@ def join(
     *,
     metric: str,
     name: str = "script",
-    data: Path | None = None,
+    data: ImageTable | None = None,
     overwrite: bool = False,
 ) -> Summary:
     """Make a run folder of a script's predictions, scored cross-fitted as any head's.
@@ -85,7 +83,7 @@ def join(
         out: run folder to write.
         metric: that the answers are for.
         name: what to call the script.
-        data: the dataset, for its sample submission and to compare labels.
+        data: the dataset as it was read, for its sample submission and to compare labels.
         overwrite: replace another run in `out`.
 
     Raises:
@@ -94,7 +92,7 @@ def join(
     """
     field = read_field(folds)
     if data is not None:
-        field = against_data(field, read(load_recipe(metric=metric), data))
+        field = against_data(field, data)
     chain = Chain(metric, "mean", None, field.table.classes)
     check_chain(chain, field.table.task)
     key: dict[str, object] = {

@@ -18,7 +18,7 @@ from medalist.evidence import Forecast
 from medalist.features.bank import FeatureBank, Space
 from medalist.pipeline.adversary import _auc, separation
 from medalist.pipeline.causes import Cause
-from medalist.pipeline.diagnose import _facts, diagnose, ranked_causes
+from medalist.pipeline.diagnose import _facts, _table, diagnose, ranked_causes
 from medalist.pipeline.folds import folds_csv, read_field
 from medalist.pipeline.join import join
 from medalist.pipeline.way import read
@@ -105,7 +105,7 @@ def plant(
     assert [Path(name).stem for name in test_ids] == ids
     write(folder / "test.csv", [["id", *CLASSES], *([n, *row] for n, row in zip(test_ids, test_rows, strict=True))])
     files = folder / "oof.csv", folder / "test.csv", folder / "folds.csv"
-    join(*files, folder / "out", metric="accuracy", name="net", data=data)
+    join(*files, folder / "out", metric="accuracy", name="net", data=read(recipe, data))
     return Planted(data, folder / "out", folder / "cache", y_test)
 
 
@@ -162,7 +162,7 @@ def test_the_best_of_200_of_noise(tmp_path: Path) -> None:
 def test_other_features(tmp_path: Path) -> None:
     planted, rng = plant(tmp_path), np.random.default_rng(1)
     run = Predictions.load(planted.out / "predictions" / "net")
-    train, test = _facts(planted.data, run, planted.cache, lambda event: None)
+    train, test = _facts(read(load_recipe(metric="accuracy"), planted.data), run, planted.cache, lambda event: None)
     space = Space({"name": "drawn", "weights_hash": "0"}, 40)
     bank = FeatureBank(planted.cache)
     bank.write(space, [one.hash for one in train], rng.normal(size=(NUM_TRAIN, 40)).astype(np.float32))
@@ -214,6 +214,24 @@ def test_equal_sets_are_hardly_ever_told_apart() -> None:
     assert sum(one.share > 0 for one in found) <= 4
     apart = separation(rng.normal(size=(150, 6)), rng.normal(4, 1, (100, 6)))
     assert apart.auc > 0.99 and apart.share > 0.95
+
+
+def test_data_is_read_as_the_run_read_it(tmp_path: Path) -> None:
+    data, run, both = tmp_path / "data", tmp_path / "run", tmp_path / "both"
+    (data / "train").mkdir(parents=True)
+    for row in range(6):
+        Image.fromarray(draw(np.random.default_rng(row))).save(data / "train" / f"{row}.png")
+    for name, classes in (("first", "ab"), ("second", "xy")):
+        rows = [[f"{row}.png", classes[row % 2]] for row in range(6)]
+        write(data / f"{name}.csv", [["id", "label"], *rows])
+    for folder, facts in ((run, {"kind": "run"}), (both, {"kind": "blend", "sources": [{"folder": "../run/p/a"}]})):
+        folder.mkdir()
+        (folder / "decision.json").write_text(json.dumps(facts), encoding="utf-8")
+        (folder / "summary.json").write_text(json.dumps({"metric": "accuracy"}), encoding="utf-8")
+    for name, classes in (("first", ("a", "b")), ("second", ("x", "y"))):
+        recipe = load_recipe(None, [f"data.labels={name}.csv"], metric="accuracy")
+        (run / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+        assert [_table(folder, data).classes for folder in (run, both)] == [classes] * 2
 
 
 def test_another_dataset_is_refused(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from medalist.cli import app
 from medalist.errors import DataError, MedalistError, MismatchError, StoreError
 from medalist.metrics import metrics
 from medalist.pipeline.join import join
@@ -147,6 +150,26 @@ def test_again_computes_nothing_and_another_is_refused(contest: Any, tmp_path: P
     rewrite(oof, lambda table: table[:1] + table[:0:-1])
     with pytest.raises(StoreError, match=r"another run .different: files."):
         join(oof, test, contest.folds(), out, metric="accuracy")
+
+
+def test_the_command_reads_data_as_told(contest: Any, tmp_path: Path) -> None:
+    contest, data = replace(contest, classes=("NA", "cat", "dog")), tmp_path / "data"
+    for name in (*contest.ids, *contest.test_ids):
+        part = data / ("test" if name.startswith("t") else "train")
+        part.mkdir(parents=True, exist_ok=True)
+        (part / f"{name}.jpg").touch()
+    for name, shift in (("right", 0), ("wrong", 1)):
+        classes = np.array(contest.classes)[(contest.y + shift) % 3]
+        lines = [f"{image},{said}" for image, said in zip(contest.ids, classes, strict=True)]
+        (data / f"{name}.csv").write_text("\n".join(["id,label", *lines]), encoding="utf-8")
+    asked = "\n".join(["id,label", *(f"{image},cat" for image in contest.test_ids)])
+    (data / "sample_submission.csv").write_text(asked, encoding="utf-8")
+    files = [str(file) for file in (*contest.script("net"), contest.folds())]
+    options = ["--folds", files[2], "--metric", "accuracy", "--data", str(data)]
+    for name, code, said in (("right", 0, "accuracy"), ("wrong", 1, "160 images have other labels")):
+        given = [*files[:2], f"data.labels={name}.csv", *options, "--out", str(tmp_path / name)]
+        done = CliRunner().invoke(app, ["import", *given])
+        assert (done.exit_code, said in done.output + str(done.exception)) == (code, True), (done.output, done.exception)
 
 
 @pytest.mark.parametrize(("metric", "message"), [("acuracy", "accuracy"), ("f1_samples", "does not score multiclass")])
