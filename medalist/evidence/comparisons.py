@@ -25,7 +25,7 @@ class Comparison:
 
     `better` and `worse` take a difference of at least 2 standard errors and p of at most 0.05, `equal` one of at most
     1 standard error; anything else is `not distinguishable`. `p` is two-sided; where several arms answer one question
-    it is Holm's.
+    it is Holm's. Of many answers the error may be one to first order, or of fewer rounds; see `estimate`.
     """
 
     difference: float

@@ -13,7 +13,10 @@ from medalist.registry import Bound
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score with its standard error and 95 % percentile interval, from `num_rows` images."""
+    """A score with its standard error and 95 % percentile interval, from `num_rows` images.
+
+    Of many answers the error may be one to first order, or of fewer rounds than asked for; see `estimate`.
+    """
 
     score: float
     stderr: float
@@ -34,6 +37,10 @@ def estimate(
 
     Where every answer is equally good, such as all right, the bootstrap sees no error at all; of N right answers still
     up to 3 / N may be wrong elsewhere (the rule of three, 95 %).
+
+    Rankings of more than 2^16 probabilities are resampled to first order, by the terms of their rows (DeLong, DeLong
+    and Clarke-Pearson 1988; the infinitesimal jackknife, Jaeckel 1972). A metric without row terms or a way to reweigh
+    is called on the drawn rows: of answers of more than 2^22 numbers it makes fewer rounds than asked for, 200 or more.
 
     Args:
         metric: a metric's name or call.

@@ -22,7 +22,10 @@ FEW_BLOCKS = 300  # a test set of fewer blocks is drawn in groups as they are
 
 @dataclass(frozen=True)
 class Forecast:
-    """The score that `num_test` new images are expected to give, its standard error and 95 % interval."""
+    """The score that `num_test` new images are expected to give, its standard error and 95 % interval.
+
+    Of many answers the error may be one to first order, or of fewer rounds than asked for; see `estimate`.
+    """
 
     score: float
     stderr: float
@@ -61,7 +64,8 @@ def forecast(
     Two things are not known: what the answers are worth (the error of a score on N rows), and which rows the test set
     holds (the error of one on M). With t the score on the test set and s the one here, t - s is imitated by the
     difference of two independent bootstrap scores, on as many groups as give M rows and on all N (a bootstrap-root
-    prediction interval). Their expectations cancel but for what the metric itself owes to the number of rows.
+    prediction interval). Their expectations cancel but for what the metric itself owes to the number of rows;
+    a mean of row terms owes nothing.
 
     Test rows are taken to be drawn as the training rows were, and answered by a model as good as those of the folds.
 
@@ -89,7 +93,7 @@ def forecast(
     here_R = found.bootstrap(rounds)[:, 0]
     there_R = found.bootstrap(rounds, max(1, round(share * found.num_blocks)))[:, 0]
     # A mean is expected to be what it is; only other metrics owe something to the number of rows.
-    drift = 0.0 if bound.facts.get("rows") else float(there_R.mean() - here_R.mean())
+    drift = 0.0 if found.mean else float(there_R.mean() - here_R.mean())
     here_R, there_R = ((part_R - part_R.mean()) * found.correction for part_R in (here_R, there_R))
     if after is not None:
         here_R *= after.stderr / here_R.std() if here_R.std() > 0 else 1.0

@@ -8,9 +8,11 @@ A metric is one decorated function `(y, answers, *, options) -> float`. Its fact
     rows     `(y, answers, **options) -> term_N`, float64 terms whose mean is the score; or
     reweigh  `(y, answers, **options) -> (weight_N -> float)` where the score is no mean: sorts and counts once, then
              scores the rows with row i counted weight_N[i] times, which is what the bootstrap asks 2,000 times
+    linear   `(y, answers, **options) -> term_N`, beside `reweigh`: terms whose mean is the score, and whose weighted
+             mean is the score of reweighted rows to first order; taken where a reweighing of many numbers takes hours
 
-A metric with neither is resampled by calling it on the drawn rows: right, but slow. The truth `y` is (N,) class
-indices, or for tags a boolean (N, C) array or CSR array. A score that the rows do not define is NaN.
+A metric with neither `rows` nor `reweigh` is resampled by calling it on the drawn rows: right, but slow. The truth `y`
+is (N,) class indices, or for tags a boolean (N, C) array or CSR array. A score that the rows do not define is NaN.
 Axes: N images, C classes or tags.
 """
 

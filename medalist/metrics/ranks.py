@@ -20,6 +20,7 @@ import numpy as np
 
 from medalist.errors import MismatchError
 from medalist.metrics.contract import TAGS, Score, check_ranks, dense, metrics, once, one_hot, row_blocks
+from medalist.metrics.placements import area_influence, macro_terms, micro_terms, precision_influence, second_terms
 
 if TYPE_CHECKING:
     from medalist.metrics.contract import Truth
@@ -117,37 +118,39 @@ precision_second, precision_macro, precision_micro = (
 )
 
 
-@metrics(eats="prob", better="higher", tasks=("binary",), reweigh=area_second)
+@metrics(eats="prob", better="higher", tasks=("binary",), reweigh=area_second, linear=second_terms(area_influence))
 def roc_auc(y_N: np.ndarray, prob_NC: np.ndarray) -> float:
     """Share of pairs, one image of each class, that are in the right order by the second class's probability."""
     return once(area_second(y_N, prob_NC), y_N)
 
 
-@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=area_macro)
+@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=area_macro, linear=macro_terms(area_influence))
 def roc_auc_macro(y: Truth, prob_NC: np.ndarray) -> float:
     """Mean over classes (one against the rest) or tags of the area under the ROC curve."""
     return once(area_macro(y, prob_NC), y)
 
 
-@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=area_micro)
+@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=area_micro, linear=micro_terms(area_influence))
 def roc_auc_micro(y: Truth, prob_NC: np.ndarray) -> float:
     """Area under the ROC curve of all (image, class) pairs together."""
     return once(area_micro(y, prob_NC), y)
 
 
-@metrics(eats="prob", better="higher", tasks=("binary",), reweigh=precision_second)
+@metrics(
+    eats="prob", better="higher", tasks=("binary",), reweigh=precision_second, linear=second_terms(precision_influence)
+)
 def average_precision(y_N: np.ndarray, prob_NC: np.ndarray) -> float:
     """Mean over the second class's images of the precision at their probability; no interpolation."""
     return once(precision_second(y_N, prob_NC), y_N)
 
 
-@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=precision_macro)
+@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=precision_macro, linear=macro_terms(precision_influence))
 def average_precision_macro(y: Truth, prob_NC: np.ndarray) -> float:
     """Mean over classes or tags of their average precision."""
     return once(precision_macro(y, prob_NC), y)
 
 
-@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=precision_micro)
+@metrics(eats="prob", better="higher", tasks=SEVERAL, reweigh=precision_micro, linear=micro_terms(precision_influence))
 def average_precision_micro(y: Truth, prob_NC: np.ndarray) -> float:
     """Average precision of all (image, class) pairs together."""
     return once(precision_micro(y, prob_NC), y)

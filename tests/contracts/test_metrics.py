@@ -65,6 +65,16 @@ def test_the_order_of_rows_does_not_matter(case: Any) -> None:
     assert metric(y[order], answers[order]) == pytest.approx(metric(y, answers))
 
 
+def test_linear_terms_average_to_the_score(case: Any) -> None:
+    metric, _, y, answers = case
+    if "linear" not in metric.facts:
+        pytest.skip("has none")
+    assert "reweigh" in metric.facts
+    term_N = metric.facts["linear"](y, answers, **metric.arguments)
+    assert (term_N.shape, term_N.dtype) == ((y.shape[0],), np.float64)
+    assert term_N.mean() == pytest.approx(metric(y, answers))
+
+
 def test_the_mean_of_its_row_terms_is_the_score(case: Any) -> None:
     metric, _, y, answers = case
     if "rows" not in metric.facts:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medalist.errors import MismatchError
-from medalist.evidence import MAX_BLOCKS, compare, estimate
+from medalist.evidence import MAX_BLOCKS, compare, draws, estimate
 from medalist.metrics import metrics
 from medalist.registry import Bound
 
@@ -126,3 +126,20 @@ def test_draws_that_lack_a_class_are_left_out() -> None:
         estimate("roc_auc", np.zeros(60, int), prob_NC)
     with pytest.raises(MismatchError, match="most draws of these rows have no score"):
         estimate("roc_auc", np.arange(3) == 0, prob_NC[:3], groups=np.array([0, 1, 1]), rounds=300)
+
+
+def test_a_slow_metric_on_many_numbers_makes_fewer_rounds_but_200(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def share(y_N: np.ndarray, label_N: np.ndarray) -> float:
+        calls.append(len(y_N))
+        return float((y_N == label_N).mean())
+
+    slow = Bound("share", share, {}, {"eats": "labels", "better": "higher"})
+    y_N, label_N = binomial(np.random.default_rng(12), 100, 0.8)
+    monkeypatch.setattr(draws, "MOST_READ", 300 * 100)
+    estimate(slow, y_N, label_N)
+    assert len(calls) == 1 + 300
+    monkeypatch.setattr(draws, "MOST_READ", 1)
+    assert estimate(slow, y_N, label_N).stderr == pytest.approx(estimate("accuracy", y_N, label_N).stderr, rel=0.15)
+    assert len(calls) == 1 + 300 + 1 + 200
