@@ -7,7 +7,8 @@ E 1 / (x + b^2 r_k) over the tags after the k-th,
 
     s_k(x) = p_{k+1} s_{k+1}(x + b^2) + (1 - p_{k+1}) s_{k+1}(x),
 
-on a grid of step 1/den for b^2 = num/den: O((num + den) Q^2) steps an image, all images of a chunk at once.
+on a grid of step 1/den for b^2 = num/den: O((num + den) Q^2) steps an image, all images of a chunk at once. Where b^2
+is no such fraction, or num + den is large, the points are k + b^2 n for each k on its own: O(Q^3) steps, for any beta.
 
 Truncation: only the Q likeliest tags are candidates. How many of the others are true is taken as a Poisson number,
 which is off by at most the sum of their squared probabilities in total variation (Le Cam 1960), 0 where there are none.
@@ -21,8 +22,8 @@ from fractions import Fraction
 import numpy as np
 
 CHUNK_BYTES = 2**26
-# beta^2 is taken as a fraction with at most this denominator; 0.5, 1, 1.5, 2 and 3 are met exactly.
-MAX_DENOMINATOR = 16
+MAX_DENOMINATOR = 16  # of beta^2 for the common grid; the betas 0.5, 1, 1.5, 2 and 3 are such
+MAX_POINTS = 32  # num + den for the common grid
 
 
 def best_sets(
@@ -83,13 +84,27 @@ def expected_f(prob_MQ: np.ndarray, rest_M: np.ndarray, beta: float) -> np.ndarr
         rest_M: expected number of true tags that are no candidates.
         beta: weight of recall against precision.
     """
-    ratio = Fraction(beta * beta).limit_denominator(MAX_DENOMINATOR)
-    num, den = ratio.numerator, ratio.denominator
-    num_images, num_tags = prob_MQ.shape
     hit_KMQ = _prefix_counts(prob_MQ)
-    score_MK = np.zeros((num_images, num_tags + 1))
+    score_MK = np.zeros((len(prob_MQ), prob_MQ.shape[1] + 1))
     score_MK[:, 0] = np.prod(1 - prob_MQ, axis=1) * np.exp(-rest_M)
-    grid_JM = _poisson_start(rest_M, num, den, (num + den) * num_tags + 1)
+    ratio = Fraction(beta * beta).limit_denominator(MAX_DENOMINATOR)
+    exact = abs(float(ratio) - beta * beta) <= 1e-12 * beta * beta
+    if exact and ratio.numerator + ratio.denominator <= MAX_POINTS:
+        _by_grid(score_MK, hit_KMQ, prob_MQ, rest_M, ratio)
+    else:
+        _by_counts(score_MK, hit_KMQ, prob_MQ, rest_M, beta * beta)
+    return score_MK
+
+
+def _by_grid(
+    score_MK: np.ndarray, hit_KMQ: np.ndarray, prob_MQ: np.ndarray, rest_M: np.ndarray, ratio: Fraction
+) -> None:
+    """Fill in the scores of k = 1 ... Q, all k on one grid."""
+    num, den = ratio.numerator, ratio.denominator
+    num_tags = prob_MQ.shape[1]
+    x_J = np.arange((num + den) * num_tags + 1) / den
+    # x = 0 is never asked for.
+    grid_JM = np.concatenate([np.zeros((1, len(rest_M))), _poisson_start(x_J[1:], rest_M, num / den)])
     for k in range(num_tags, 0, -1):
         # h = 1 ... k true among the first k: x = k + b^2 h is point den k + num h of the grid.
         at_HM = grid_JM[den * k + num : (den + num) * k + 1 : num]
@@ -98,7 +113,19 @@ def expected_f(prob_MQ: np.ndarray, rest_M: np.ndarray, beta: float) -> np.ndarr
         length = (num + den) * (k - 1) + 1
         prob_M = prob_MQ[:, k - 1]
         grid_JM = grid_JM[:length] + prob_M * (grid_JM[num : length + num] - grid_JM[:length])
-    return score_MK
+
+
+def _by_counts(
+    score_MK: np.ndarray, hit_KMQ: np.ndarray, prob_MQ: np.ndarray, rest_M: np.ndarray, square: float
+) -> None:
+    """Fill in the scores of k = 1 ... Q, each k at its own x = k + b^2 n, n = 0 ... Q true tags in all."""
+    num_tags = prob_MQ.shape[1]
+    for k in range(1, num_tags + 1):
+        at_NM = _poisson_start(k + square * np.arange(num_tags + 1), rest_M, square)
+        for prob_M in prob_MQ[:, k:].T:
+            at_NM = at_NM[:-1] + prob_M * (at_NM[1:] - at_NM[:-1])
+        hits_HM = hit_KMQ[k, 1 : k + 1] * np.arange(1, k + 1)[:, None]
+        score_MK[:, k] = (1 + square) * (hits_HM * at_NM[1:]).sum(axis=0)
 
 
 def _prefix_counts(prob_MQ: np.ndarray) -> np.ndarray:
@@ -112,14 +139,13 @@ def _prefix_counts(prob_MQ: np.ndarray) -> np.ndarray:
     return hit_KMQ
 
 
-def _poisson_start(rest_M: np.ndarray, num: int, den: int, num_points: int) -> np.ndarray:
-    """s_Q(x) = E 1 / (x + b^2 r), r a Poisson number with mean `rest_M`, at x = j / den: (J, M); 0 at x = 0."""
+def _poisson_start(x_J: np.ndarray, rest_M: np.ndarray, square: float) -> np.ndarray:
+    """s_Q(x) = E 1 / (x + b^2 r), r a Poisson number with mean `rest_M`, at x > 0: (J, M)."""
     from scipy.stats import poisson
 
     most = int(poisson.isf(1e-12, max(float(rest_M.max(initial=0.0)), 1e-12))) + 1
     mass_RM = poisson.pmf(np.arange(most + 1)[:, None], rest_M)
-    x_J1 = np.arange(num_points) / den
-    start_JM = np.zeros((num_points, len(rest_M)))
+    start_JM = np.zeros((len(x_J), len(rest_M)))
     for true, mass_M in enumerate(mass_RM):
-        start_JM[1:] += mass_M / (x_J1[1:, None] + true * num / den)
+        start_JM += mass_M / (x_J[:, None] + true * square)
     return start_JM

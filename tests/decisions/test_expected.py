@@ -36,6 +36,20 @@ def test_no_set_is_better(prob: list[float], which: int) -> None:
     assert by_hand(prob_C, best_sets(prob_C[None], beta=beta)[0], beta) == pytest.approx(best, abs=1e-12)
 
 
+@pytest.mark.parametrize("beta", [1e-4, 0.1, 0.2, 0.37, 0.5, 2, 3, 3.3, 20])
+def test_every_beta_is_exact(beta: float) -> None:
+    prob_C = -np.sort(-(np.random.default_rng(3).random(7) ** 2))
+    score_K = expected_f(prob_C[None], np.zeros(1), beta)[0]
+    np.testing.assert_allclose(score_K, [by_hand(prob_C, np.arange(7) < k, beta) for k in range(8)], atol=1e-11)
+
+
+def test_both_ways_to_sum_agree_with_tags_beyond_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    prob_MQ, rest_M = -np.sort(-np.random.default_rng(4).random((5, 9)), axis=1), np.linspace(0, 3, 5)
+    grid_MK = expected_f(prob_MQ, rest_M, 2.0)
+    monkeypatch.setattr(expected, "MAX_POINTS", 0)
+    np.testing.assert_allclose(expected_f(prob_MQ, rest_M, 2.0), grid_MK, atol=1e-12)
+
+
 def test_eight_tags_within_limits() -> None:
     prob_C = np.random.default_rng(0).random(8) ** 2
     scored = {set_C.tobytes(): by_hand(prob_C, set_C, 1.0) for set_C in all_sets(8)}
