@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from medalist.decisions import counts
 from medalist.decisions.counts import assign_counts
 from medalist.errors import MismatchError
 
@@ -43,3 +44,32 @@ def test_it_is_exact_at_size_too() -> None:
 def test_counts_that_do_not_fit_are_refused(counts: list[int]) -> None:
     with pytest.raises(MismatchError, match="one count"):
         assign_counts(np.full((3, 2), 0.5), counts)
+
+
+def test_float32_is_exact_and_prices_leave_few_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    prob_MC = rng.dirichlet(rng.random(30) + 0.05, 600).astype(np.float32)
+    counts_C = np.full(30, 20)
+    sizes, plain = [], counts._shortest_path
+    monkeypatch.setattr(counts, "_shortest_path", lambda *args: sizes.append(1) or plain(*args))
+    label_M = assign_counts(prob_MC, counts_C)
+    log_MC = np.log(np.maximum(prob_MC, np.float32(1e-15)).astype(np.float64))
+    place = np.repeat(np.arange(30), counts_C)
+    row, column = linear_sum_assignment(-log_MC[:, place])
+    assert log_MC[np.arange(600), label_M].sum() == pytest.approx(log_MC[row, place[column]].sum(), rel=1e-6)
+    assert len(sizes) <= 60
+
+
+def test_the_two_best_follow_every_price() -> None:
+    rng = np.random.default_rng(4)
+    log_MC, price_C = np.round(rng.normal(size=(200, 6)), 1), np.zeros(6)
+    two = counts._two_best(log_MC, price_C)
+    for _ in range(60):
+        label = int(rng.integers(6))
+        old_M = log_MC[:, label] - price_C[label]
+        price_C[label] += rng.normal()
+        counts._reprice(log_MC, price_C, label, old_M, two)
+        ordered_MC = np.sort(log_MC - price_C, axis=1)
+        np.testing.assert_array_equal(two[1], ordered_MC[:, -1])
+        np.testing.assert_array_equal(two[2], ordered_MC[:, -2])
+        np.testing.assert_array_equal((log_MC - price_C)[np.arange(200), two[0]], two[1])
