@@ -24,7 +24,9 @@ FARTHEST = 16.0  # logits beyond +-16 share the last bin
 LOGIT_B = np.linspace(-FARTHEST, FARTHEST, NUM_BINS)
 STRENGTHS = (256.0, 64.0, 16.0, 4.0, 1.0)  # precision of the prior; its deviation is 1/16 ... 1
 STEPS = 25
+CLOSE = 1e-4  # a last Newton step of this leaves an error of its square
 BLOCK = 2**22
+MOST_TAGS = 1000  # that the choice is made on
 FLOORS = np.geomspace(1e-7, 0.1, 61)
 
 
@@ -57,6 +59,9 @@ def apply_map(prob_NC: np.ndarray, slope_C: np.ndarray, bias_C: np.ndarray) -> n
 def fit_map(prob_NC: np.ndarray, y_NC: np.ndarray | csr_array) -> TagMap:
     """The map with the least log-loss on rows left out, fitted again on all rows.
 
+    One choice is made for all tags; of more than 1,000 tags it is made on 1,000, drawn once by a fixed seed. The common
+    map is always that of all tags, and each tag's own map that of all its rows.
+
     Args:
         prob_NC: probabilities of tags, an array or a memory map.
         y_NC: true tags.
@@ -70,11 +75,14 @@ def fit_map(prob_NC: np.ndarray, y_NC: np.ndarray | csr_array) -> TagMap:
     seen_KCB, true_KCB = _counts(prob_NC, y_NC)
     seen_CB, true_CB = seen_KCB.sum(axis=0), true_KCB.sum(axis=0)
     names = ["as they are", "common", *(f"tags, prior {value:g}" for value in STRENGTHS)]
+    tried_T = np.sort(np.random.default_rng(0).permutation(num_tags)[:MOST_TAGS])
     loss = np.zeros(len(names))
     for seen, true in zip(seen_KCB, true_KCB, strict=True):
-        loss += [_loss(seen, true, *line) for line in _lines(seen_CB - seen, true_CB - true)]
+        lines = _lines(seen_CB - seen, true_CB - true, tried_T, STRENGTHS)
+        loss += [_loss(seen[tried_T], true[tried_T], *line) for line in lines]
     best = int(np.argmin(loss))
-    slope_C, bias_C = _lines(seen_CB, true_CB)[best]
+    strengths = STRENGTHS[best - 2 : best - 1] if best >= 2 else ()
+    slope_C, bias_C = _lines(seen_CB, true_CB, np.arange(num_tags), strengths)[min(best, 2)]
     return TagMap(slope_C, bias_C, names[best])
 
 
@@ -99,28 +107,37 @@ def _bins(prob_NC: np.ndarray) -> np.ndarray:
     return np.rint((logits(prob_NC) + FARTHEST) * ((NUM_BINS - 1) / (2 * FARTHEST))).astype(np.int64)
 
 
-def _lines(seen_CB: np.ndarray, true_CB: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Slope and bias (C,) of each choice, in the order of their names."""
-    num_tags = len(seen_CB)
-    plain = np.ones((num_tags, 1)), np.zeros((num_tags, 1))
+def _lines(
+    seen_CB: np.ndarray, true_CB: np.ndarray, tried_T: np.ndarray, strengths: tuple[float, ...]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Slope and bias (T,) of the tags tried: as they are, in common, then for each strength."""
+    num_tags = len(tried_T)
+    plain = np.ones(num_tags), np.zeros(num_tags)
     # Centred where the curvature lies, level and slope hardly depend on each other.
     weight_B = seen_CB.sum(axis=0) / np.cosh(LOGIT_B / 2) ** 2
     centre = float(weight_B @ LOGIT_B / max(weight_B.sum(), 1e-300))
     start = np.array([[1.0, centre]])
-    common = _newton(seen_CB.sum(axis=0)[None], true_CB.sum(axis=0)[None], centre, start, 1.0)
+    common = _newton(seen_CB.sum(axis=0)[None], true_CB.sum(axis=0)[None], centre, start, 1.0, start)
     fits = [np.repeat(common, num_tags, axis=0)]
-    fits += [_newton(seen_CB, true_CB, centre, fits[0], strength) for strength in STRENGTHS]
-    return [(plain[0][:, 0], plain[1][:, 0]), *((fit[:, 0], fit[:, 1] - fit[:, 0] * centre) for fit in fits)]
+    for strength in strengths:
+        # The last strength's fit is near the next one's.
+        fits.append(_newton(seen_CB[tried_T], true_CB[tried_T], centre, fits[0], strength, fits[-1]))
+    return [plain, *((fit[:, 0], fit[:, 1] - fit[:, 0] * centre) for fit in fits)]
 
 
 def _newton(
-    seen_CB: np.ndarray, true_CB: np.ndarray, centre: float, prior_C2: np.ndarray, strength: float
+    seen_CB: np.ndarray,
+    true_CB: np.ndarray,
+    centre: float,
+    prior_C2: np.ndarray,
+    strength: float,
+    start_C2: np.ndarray,
 ) -> np.ndarray:
     """(slope, level) of each row of counts: least log-loss plus strength / 2 times squared distance to the prior."""
     x_B = LOGIT_B - centre
     used_B = seen_CB.any(axis=0)
     seen_CB, true_CB, x_B = seen_CB[:, used_B], true_CB[:, used_B], x_B[used_B]
-    now_C2 = prior_C2.copy()
+    now_C2 = start_C2.copy()
     for _ in range(STEPS):
         expected_CB = 1 / (1 + np.exp(-np.clip(now_C2[:, :1] * x_B + now_C2[:, 1:], -30, 30)))
         miss_CB = true_CB - seen_CB * expected_CB
@@ -131,7 +148,7 @@ def _newton(
         step_C2 /= (aa * bb - ab**2)[:, None]
         # A step of at most 1 keeps Newton from overshooting where the curve is flat.
         now_C2 = now_C2 + step_C2 / np.maximum(1.0, np.abs(step_C2).max(axis=1, keepdims=True))
-        if np.abs(step_C2).max(initial=0.0) < 1e-7:
+        if np.abs(step_C2).max(initial=0.0) < CLOSE:
             break
     return now_C2
 
@@ -175,5 +192,8 @@ def fit_floor(prob_NC: np.ndarray, y_NC: np.ndarray | csr_array, tag_map: TagMap
         "error_rate": (errors + 0.5) / (num_beyond + 1),
         "log_loss": (cost(low) + 0.5 * float(np.log(low) + np.log1p(-low))) / total,
     }
+    right_X, wrong_X = np.log1p(-tail_CB[beyond_CB]), np.log(tail_CB[beyond_CB])
+    gain_X = facts["error_rate"] * (np.log(low) - wrong_X) + (1 - facts["error_rate"]) * (np.log1p(-low) - right_X)
+    facts["expected_gain"] = float(gain_X @ seen_CB[beyond_CB]) / total
     facts["log_loss_one_more"] = facts["log_loss"] + float(np.log1p(-low) - np.log(low)) / total
     return low, facts

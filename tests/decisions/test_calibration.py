@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
+from medalist.decisions import calibration
 from medalist.decisions.calibration import (
     apply_clip,
     apply_temperature,
@@ -126,6 +127,16 @@ def test_both_together_are_never_worse_than_one_after_the_other(share: float, nu
     assert np.mean(gains) >= -2 * stderr
     if share and num_rows == 4000:
         assert np.mean(gains) > 2 * stderr
+
+
+def test_more_rows_than_are_read_give_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, new = noisy(0, 8000, 0.01, 4), noisy(1, 8000, 0.01, 4)
+    whole = fit_both(*fit)
+    monkeypatch.setattr(calibration, "MOST_FITTED", 4 * 2000)
+    part = fit_both(*fit)
+    assert part == fit_both(*fit) != whole
+    lost = [log_loss(new[1], apply_clip(apply_temperature(new[0], heat), low, 1.0)) for heat, low in (part, whole)]
+    assert lost[0] - lost[1] < 2 / 2000
 
 
 def test_the_clip_is_the_mean_of_its_posterior_and_the_facts_say_so() -> None:

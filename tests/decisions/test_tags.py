@@ -69,6 +69,19 @@ def test_few_rows_leave_all_as_it_is() -> None:
     np.testing.assert_allclose(apply_map(prob_NC, found.slope_C, found.bias_C), prob_NC, rtol=1e-4)
 
 
+def test_a_choice_on_a_sample_of_tags_is_about_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    prob_NC, y_NC = drawn(7, 600, 1.4, 0.5, num_tags=60)
+    prob_MC, y_MC = drawn(8, 3000, 1.4, 0.5, num_tags=60)
+    whole = fit_map(prob_NC, y_NC)
+    monkeypatch.setattr(tags, "MOST_TAGS", 20)
+    sampled = fit_map(prob_NC, y_NC)
+    lost_M = losses(apply_map(prob_MC, sampled.slope_C, sampled.bias_C), y_MC)
+    lost_M -= losses(apply_map(prob_MC, whole.slope_C, whole.bias_C), y_MC)
+    gain_M = losses(prob_MC, y_MC) - losses(apply_map(prob_MC, whole.slope_C, whole.bias_C), y_MC)
+    assert sampled.slope_C.shape == (60,)
+    assert lost_M.mean() < 0.02 * gain_M.mean()
+
+
 def test_counts_are_those_by_hand() -> None:
     prob_NC, y_NC = drawn(3, 23, 1.0, 0.0, num_tags=3)
     seen_KCB, true_KCB = tags._counts(prob_NC, csr_array(y_NC))
@@ -93,6 +106,10 @@ def test_the_clip_of_tags_is_the_mean_of_its_posterior() -> None:
     assert facts["errors"] == np.count_nonzero(wrong)
     assert facts["error_rate"] == pytest.approx((np.count_nonzero(wrong) + 0.5) / 20_001)
     assert low == pytest.approx(facts["error_rate"], rel=0.2)
+    # By hand: at this error rate the clip saves the difference of two cross-entropies.
+    rate, tail = facts["error_rate"], 1e-6
+    gain = rate * np.log(low / tail) + (1 - rate) * np.log((1 - low) / (1 - tail))
+    assert facts["expected_gain"] == pytest.approx(gain, rel=2e-2)
     assert facts["log_loss_one_more"] - facts["log_loss"] == pytest.approx(np.log((1 - low) / low) / 20_000)
 
 
