@@ -28,6 +28,7 @@ from medalist.pipeline.blend import members_of
 from medalist.pipeline.board import on_share
 from medalist.pipeline.causes import Cause, Seen
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
+from medalist.pipeline.recomputed import MOST, features_recomputed
 from medalist.pipeline.way import read
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
@@ -139,7 +140,8 @@ def ranked_causes(
     shifts = causes.shifts(seen, x_ND, x_MD, what, alone_N)
     found = [causes.selection(seen, runs, facts["rule"], summary_of(folder)["score_in_sample"])]
     share = 0.0
-    if images is not None:
+    if table is not None and images is not None:
+        found += _recomputed(folder, table, final, images, gap, cache, sink)
         found.append(causes.duplicates_across_folds(seen, twin_N))
         usable = [one for one in images[1] if one.ok]
         made, share = causes.preprocessing(seen, images[0], usable, shifts.weight_N * alone_N)
@@ -181,6 +183,30 @@ def _facts(table: ImageTable, final: Predictions, cache: Path, sink: Sink) -> tu
     if broken := [name for name, one in zip(final.ids, parts[0], strict=True) if not one.ok]:
         raise DataError(f"{len(broken)} labelled images of the run cannot be read any more, such as {broken[0]!r}")
     return parts[0], parts[1]
+
+
+def _recomputed(
+    folder: Path,
+    table: ImageTable,
+    final: Predictions,
+    images: tuple[list[Facts], list[Facts]],
+    gap: float,
+    cache: Path,
+    sink: Sink,
+) -> list[Cause]:
+    """Of a run with features: whether a few labelled and test images still give those in the bank."""
+    if not decision_of(folder).get("spaces") or not (folder / "recipe.yaml").is_file():
+        return []
+    path_of = dict(zip(table.ids.tolist(), table.paths.tolist(), strict=True))
+    looked = [
+        (path_of[ids[row]], facts[row].hash)
+        for ids, facts in zip((final.ids, final.test_ids), images, strict=True)
+        for row in np.unique(np.linspace(0, len(ids) - 1, MOST).astype(int))
+        if facts[row].ok
+    ]
+    paths, hashes = zip(*looked, strict=True)
+    found = features_recomputed(folder, table.root, paths, hashes, gap=gap, cache=cache, sink=sink)
+    return [] if found is None else [found]
 
 
 def _rows(
