@@ -72,10 +72,6 @@ class Predictions:
             if getattr(self, part) != getattr(other, part):
                 raise MismatchError(f"{self.name!r} and {other.name!r} differ in their {part.replace('_', ' ')}")
 
-    def mean_over_folds(self) -> Predictions:
-        """The same with one test slice, the mean of the K."""
-        return replace(self, test_KMC=self.test_KMC.mean(axis=0, keepdims=True, dtype=np.float32))
-
     def save(self, folder: Path) -> None:
         """Write `predictions.json` last, and take an older one away first, so that a folder with it is complete."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, decide
 from medalist.pipeline.folds import Field, load_field
-from medalist.pipeline.kept import asking, save_table
+from medalist.pipeline.kept import asking, load_unseen, save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.predictions import Predictions
 from medalist.submissions.writers import write
@@ -82,6 +82,7 @@ def conclude(
     save_table(field.table, field.truth.group_N, test_ids, out)
     told = {"rule": chain.rule.text, "chain": decision.chain, "class_hash": runs[0].class_hash}
     told |= {"fold_hash": field.folds.hash, "metric": chain.metric, "members": [run.name for run in runs]}
+    save_unseen(decision.oof_N, out)
     ledger.write_json(out / DECISION, {**told, **facts})
     if test_ids:
         table = field.table if field.table.sample else asking(field.table, test_ids, decision.answers_M)
@@ -99,7 +100,7 @@ def _summary(field: Field, chain: Chain, decision: Decision, test_ids: Sequence[
         score_stderr=found.stderr,
         interval95=found.interval95,
         score_in_sample=decision.in_sample,
-        heads={name: {"score": unseen, "in_sample": fit} for name, (unseen, fit) in decision.heads.items()},
+        heads=decision.heads,
         forecast=None if decision.forecast is None else asdict(decision.forecast),
         seconds={},
         images=len(field.table) + len(test_ids),
@@ -143,14 +144,13 @@ def final_predictions(folder: Path) -> Predictions:
 
 
 def unseen_answers(folder: Path) -> tuple[Field, np.ndarray]:
-    """A run's rows, and its answers to the labelled ones: each fold's by a rule that did not see it.
+    """A run's rows, and the answers to the labelled ones that its score is of.
 
     Raises:
         StoreError: the run is not finished.
     """
-    facts, field, final = decision_of(folder), load_field(folder), final_predictions(folder)
-    if final.ids != tuple(field.table.ids):
-        raise StoreError(f"{folder} is damaged: its predictions are of other rows than its table; run it again")
-    # The blend's rows are cross-fitted already; the mean of one is itself, so that only the rule is fitted here.
-    chain = Chain(facts["metric"], "mean", facts["rule"], field.table.classes)
-    return field, chain.crossfit(final.oof_NC[:, None], field.truth.labels, field.truth.fold_N).answers_N
+    ledger.require_finished(folder)
+    field, answers_N = load_field(folder), load_unseen(folder)
+    if len(answers_N) != len(field.table.ids):
+        raise StoreError(f"{folder} is damaged: its answers are of other rows than its table; run it again")
+    return field, answers_N
