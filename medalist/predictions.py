@@ -6,7 +6,7 @@ Axes: N training images, M test images, C classes, K folds.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 

@@ -92,13 +92,6 @@ def test_others_are_not_mixed_in(run: Predictions, change: dict[str, Any], part:
         run.check_same(replace(run, name="knn", **change))
 
 
-def test_the_mean_over_folds(run: Predictions) -> None:
-    mean = run.mean_over_folds()
-    assert mean.test_KMC.shape == (1, 2, 3)
-    assert mean.test_KMC.dtype == np.float32
-    np.testing.assert_allclose(mean.test_KMC[0], sum(run.test_KMC[k] for k in range(5)) / 5, rtol=1e-6)
-
-
 def test_an_unfinished_folder_is_refused(run: Predictions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="holds no finished predictions"):
         Predictions.load(tmp_path)

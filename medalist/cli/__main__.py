@@ -1,0 +1,5 @@
+"""`python -m medalist.cli`."""
+
+from medalist.cli import main
+
+main()

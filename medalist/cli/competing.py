@@ -1,0 +1,154 @@
+"""Verbs from a folder of images to a submission."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medalist.cli.app import Cache, Cards, Data, Licence, Overrides, app, bars
+
+
+@app.command()
+def check(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
+    """Say what DATA is: layout, classes, files left out, broken images, duplicates. Trains nothing."""
+    from medalist.pipeline import cache_folder
+    from medalist.pipeline.audit import audit
+    from medalist.recipe import load_recipe
+
+    recipe = load_recipe(None, overrides or (), metric="accuracy")
+    with bars() as sink:
+        text = audit(recipe, data, cache=cache_folder(cache), sink=sink)
+    print(text)
+
+
+@app.command()
+def stats(
+    data: Data,
+    overrides: Overrides = None,
+    sample: Annotated[int | None, typer.Option(help="look at so many images; each number with its interval")] = None,
+    seed: Annotated[int, typer.Option(help="seed of the sample")] = 0,
+    backbone: Annotated[list[str] | None, typer.Option(help="compare with its own; default `embedded`")] = None,
+    cards: Cards = None,
+    cache: Cache = None,
+) -> None:
+    """Mean and standard deviation of DATA's channels, exact or from a sample, beside each backbone's own."""
+    from medalist.pipeline import cache_folder
+    from medalist.pipeline.moments import stats as say
+    from medalist.recipe import load_recipe
+
+    keys = {"backbones": tuple(backbone or ("embedded",)), "cards": cards and str(cards.resolve()), "seed": seed}
+    recipe = load_recipe(None, overrides or (), metric="accuracy", **keys)
+    with bars() as sink:
+        text = say(recipe, data, sample=sample, cache=cache_folder(cache), sink=sink)
+    print(text)
+
+
+@app.command()
+def run(
+    data: Data,
+    overrides: Overrides = None,
+    metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
+    backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("out"),
+    recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file")] = None,
+    folds: Annotated[int | None, typer.Option(help="number of folds (folds.k)")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of folds and heads")] = None,
+    cards: Cards = None,
+    cache: Cache = None,
+    preflight: Annotated[bool, typer.Option("--preflight", help="64 images, under a minute, and a forecast")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+    allow_code: Annotated[list[str] | None, typer.Option(help="MODULE:FUNCTION, a metric of yours; runs code")] = None,
+) -> None:
+    """Do it all: features, heads, out-of-fold score, decisions, and a checked submission in --out."""
+    from medalist.recipe import load_recipe
+
+    _adopt(allow_code or ())
+    settings = list(overrides or ())
+    settings += [f"folds.k={folds}"] if folds is not None else []
+    settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
+    keys = {
+        "metric": metric,
+        "backbones": tuple(backbone) if backbone else None,
+        "cards": cards and str(cards.resolve()),
+    }
+    resolved = load_recipe(recipe, settings, **keys)
+    if preflight:
+        from medalist.pipeline.preflight import preflight as rehearse
+
+        with bars() as sink:
+            text = rehearse(resolved, data, out, sink=sink)
+        print(text)
+        return
+    from medalist.pipeline import run as go
+
+    with bars() as sink:
+        summary = go(resolved, data, out, cache=cache, sink=sink, overwrite=overwrite)
+    print(summary.text(out))
+
+
+@app.command()
+def predict(
+    run_folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a finished run or blend")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="image files or folders of them")],
+    cache: Cache = None,
+) -> None:
+    """Answer for new images, the same as the run would; CSV on standard output."""
+    from medalist.pipeline.predict import predict as answer
+
+    with bars() as sink:
+        text = answer(run_folder, images, cache=cache, sink=sink, warn=lambda line: print(line, file=sys.stderr))
+    sys.stdout.write(text)
+
+
+@app.command()
+def lint(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the submission")],
+    sample: Annotated[Path, typer.Option(help="the organisers' sample submission")],
+) -> None:
+    """Check a submission against the sample: every id once, order, columns, types, ranges."""
+    from medalist.submissions.checks import lint as faults_of
+
+    faults = faults_of(file, sample)
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise typer.Exit(1)
+    print(f"{file}: nothing wrong against {sample} (class names are known only as far as the sample shows them)")
+
+
+@app.command()
+def backbones(
+    name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
+    license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",
+    cards: Cards = None,
+) -> None:
+    """List the write-ups' backbones, a recommended set a compute tier, and the cards at hand."""
+    from medalist.backbones.listing import listing
+
+    print(listing(name, license=license, cards=cards))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="where the drawn competition and its run go")] = Path("demo"),
+) -> None:
+    """Draw a small competition, run it offline with the embedded backbone, score the drawn test labels."""
+    from medalist.pipeline.demo import demo as play
+
+    with bars() as sink:
+        text = play(out, sink=sink)
+    print(text)
+
+
+def _adopt(references: Sequence[str]) -> None:
+    """Import metrics of the user's own, from packages or from files in the working directory."""
+    if references:
+        from medalist.metrics import metrics
+
+        sys.path.insert(0, "")
+        for reference in references:
+            metrics.adopt(reference)
