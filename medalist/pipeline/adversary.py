@@ -64,6 +64,54 @@ def separation(x_ND: np.ndarray, x_MD: np.ndarray, *, weight_N: np.ndarray | Non
     return Separation(auc, stderr, p, max(0.0, caught) if p <= 0.01 and auc > 0.5 else 0.0)
 
 
+@dataclass(frozen=True)
+class Sureness:
+    """How much surer out-of-fold rows are answered than test rows.
+
+    Args:
+        oof: mean of each row's largest probability, out of fold; of tags the mean of max(p, 1 - p).
+        test: of the test rows.
+        stderr: of `oof - test`.
+        share: of the out-of-fold rows that were answered by heart, if such rows are answered with certainty and all
+            others like test rows; 0 where the difference is below 3 standard errors.
+    """
+
+    oof: float
+    test: float
+    stderr: float
+    share: float
+
+    def __str__(self) -> str:
+        return f"mean largest probability {self.oof:.3f} out of fold, {self.test:.3f} in test (+- {self.stderr:.3f})"
+
+
+def sureness(prob_NC: np.ndarray, prob_MC: np.ndarray, *, tags: bool, weight_N: np.ndarray | None = None) -> Sureness:
+    """Compare the certainty of answers: a model is surer of rows that it was trained on (Yeom et al. 2018, section 4).
+
+    With oof = s + (1 - s) test, the share of rows by heart is s = (oof - test) / (1 - test).
+
+    Args:
+        prob_NC: probabilities out of fold.
+        prob_MC: of the test rows.
+        tags: whether each column is an answer of its own.
+        weight_N: how much each labelled row counts.
+    """
+    if not len(prob_MC):
+        return Sureness(float("nan"), float("nan"), float("nan"), 0.0)
+    sure_N, sure_M = (
+        (np.maximum(p, 1 - p).mean(axis=1) if tags else p.max(axis=1)).astype(np.float64) for p in (prob_NC, prob_MC)
+    )
+    w_N = np.ones(len(sure_N)) if weight_N is None else weight_N
+    oof, test = float(np.average(sure_N, weights=w_N)), float(sure_M.mean())
+    stderr = math.hypot(
+        math.sqrt(float((w_N**2 * (sure_N - oof) ** 2).sum())) / float(w_N.sum()),
+        float(sure_M.std()) / len(sure_M) ** 0.5,
+    )
+    # Float32 probabilities that should be 1 are so to a millionth.
+    known = oof - test > max(3 * stderr, 1e-6)
+    return Sureness(oof, test, stderr, min(1.0, (oof - test) / (1 - test)) if known else 0.0)
+
+
 def _axes(x_PD: np.ndarray) -> np.ndarray:
     """Standardised principal axes and their squares: a shift moves the former, a change of spread the latter."""
     x_PD = (x_PD - x_PD.mean(axis=0)) / np.maximum(x_PD.std(axis=0), 1e-9)

@@ -15,8 +15,7 @@ from medalist.data.facts import Facts
 from medalist.data.groups import duplicate_groups
 from medalist.decisions.priors import shift_test
 from medalist.evidence import best_of_many, estimate, two_sided
-from medalist.pipeline.adversary import Separation, separation
-from medalist.pipeline.chain import Chain
+from medalist.pipeline.adversary import Separation, separation, sureness
 from medalist.pipeline.decide import Truth
 from medalist.predictions import Predictions
 from medalist.registry import Bound
@@ -123,25 +122,57 @@ def duplicates_across_folds(seen: Seen, twin_N: np.ndarray) -> Cause:
     )
 
 
-def selection(seen: Seen, tried: Sequence[Predictions], rule: str, in_sample: float | None) -> Cause:
-    """The best of many looks better than it is; the drop is its bootstrap correction, as far as the score had it."""
+def selection(seen: Seen, tried: Sequence[np.ndarray], in_sample: float | None) -> Cause:
+    """The best of many looks better than it is; the drop is its bootstrap correction, as far as the score had it.
+
+    Args:
+        seen: the answers in question.
+        tried: unseen answers of all configurations that one was chosen from, (N,) or (N, C) each.
+        in_sample: score on rows that were fitted on; None: not known.
+    """
     name = "selection among many"
-    chain = Chain(seen.metric.text, "mean", rule, seen.truth.classes)
-    y, fold_N = seen.truth.labels, seen.truth.fold_N
-    score = seen.score(np.ones(len(fold_N), bool))
+    y = seen.truth.labels
+    score = seen.score(np.ones(len(seen.truth.fold_N), bool))
     gap = "" if in_sample is None else f"; in sample {in_sample:.4f}, out of fold {score:.4f}"
     if len(tried) < 2:
-        return Cause(name, 0.0, f"one configuration was tried{gap}")
-    answers = [chain.crossfit(run.oof_NC[:, None], y, fold_N).answers_N for run in tried]
-    found = best_of_many(seen.metric, y, answers, groups=seen.truth.group_N)
+        return Cause(name, 0.0, f"one configuration is known of; others that were tried: --tried RUN{gap}")
+    found = best_of_many(seen.metric, y, tried, groups=seen.truth.group_N)
     # A blend that scores below the best of its members was not chosen for that one's luck.
     looked = min(seen.way * found.naive, seen.way * score)
     return Cause(
         name,
         max(0.0, looked - seen.way * found.score),
-        f"the best of {found.num_tried} configurations scores {found.naive:.4f} out of fold; corrected for the choice"
+        f"the best of {found.num_tried} configurations (one that blends several learners counts once) scores"
+        f" {found.naive:.4f} out of fold; corrected for the choice"
         f" {found.score:.4f} +- {found.stderr:.4f}{gap}",
     )
+
+
+def trained_on(
+    seen: Seen, imports: Sequence[Predictions], weight_N: np.ndarray, share_of_images: float
+) -> tuple[Cause, float]:
+    """Imports that answer out-of-fold rows far more surely than test rows. Also the share of rows that look so.
+
+    Rows known by heart score as well as can be, all others like test rows, so that the same share of the gap is put
+    down to them; what image statistics tell of the test images may be the reason for their doubt, and is taken off.
+
+    Args:
+        seen: the answers in question.
+        imports: the imported predictions behind them, at least one.
+        weight_N: how much each labelled row counts.
+        share_of_images: of the test images, made differently.
+    """
+    tags = not isinstance(seen.truth.labels, np.ndarray)
+    found = [sureness(run.oof_NC, run.test_KMC.mean(axis=0), tags=tags, weight_N=weight_N) for run in imports]
+    place = int(np.argmax([one.share for one in found]))
+    share = max(0.0, found[place].share - share_of_images)
+    told = f"{imports[place].name}, imported: {found[place]}"
+    if share:
+        told += (
+            f"; as if {share:.0%} of its out-of-fold rows had been trained on (a mean of many models over the test"
+            " images is less sure too). Answer each row by a model that never saw it, and import again"
+        )
+    return Cause("out-of-fold rows seen in training", share * seen.gap, told), share
 
 
 @dataclass(frozen=True)
@@ -254,13 +285,15 @@ def statistics(facts: Sequence[Facts]) -> np.ndarray:
     return np.hstack([size, mean, spread, mean[:, :1] - mean[:, 2:]])
 
 
-def other_shift(seen: Seen, found: Shifts, share_of_images: float) -> Cause:
-    """What still tells the sets apart once class frequencies and image statistics are accounted for."""
-    share = max(0.0, found.left.share - share_of_images)
+def other_shift(seen: Seen, found: Shifts, share_of_images: float, share_trained_on: float = 0.0) -> Cause:
+    """What still tells the sets apart once class frequencies, image statistics and rows by heart are accounted for."""
+    share = max(0.0, found.left.share - share_of_images - share_trained_on)
     raw = f"{found.raw.auc:.3f} +- {found.raw.stderr:.3f}"
     told = f"test rows are told from training rows by {found.what} with an AUC of {raw}"
     if found.left is not found.raw:
         told += f", of {found.left.auc:.3f} +- {found.left.stderr:.3f} once classes are weighted"
     if share_of_images:
         told += "; what image statistics tell is not counted twice"
+    if share_trained_on:
+        told += "; what out-of-fold rows by heart tell is not counted twice"
     return Cause("test images of another kind", share * seen.gap, f"{told} (p {found.left.p:.2g})")

@@ -27,6 +27,8 @@ from medalist.pipeline import causes
 from medalist.pipeline.blend import members_of
 from medalist.pipeline.board import on_share
 from medalist.pipeline.causes import Cause, Seen
+from medalist.pipeline.chain import Chain
+from medalist.pipeline.folds import Field
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
 from medalist.pipeline.recomputed import MOST, features_recomputed
 from medalist.pipeline.way import read
@@ -35,9 +37,11 @@ from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
 
 UNSURPRISING = 2.0
-UNEXPLAINED = (
-    "nothing that was looked for explains it. What cannot be seen from here: another metric on the leaderboard,"
-    " answers under the wrong ids, an import whose out-of-fold rows were seen in training"
+MOST_Z = 100.0
+UNEXPLAINED = "nothing that was looked for explains it"
+UNSEEN = (
+    "what cannot be seen from here: another metric on the leaderboard, answers under the wrong ids, an import whose"
+    " out-of-fold rows were seen in training (the certainty of its answers is all that hints at it)"
 )
 
 
@@ -73,7 +77,7 @@ def diagnose(
     low, high = forecast.interval95
     lines = [
         f"{metric.text} {lb:.4f} on the leaderboard; expected {forecast.score:.4f} +- {forecast.stderr:.4f} (95 %"
-        f" {low:.4f} to {high:.4f}) on {forecast.num_test} test images: z {z:+.1f}, p {p:.2g}",
+        f" {low:.4f} to {high:.4f}) on {forecast.num_test} test images: z {_z(z, worse)}, p {p:.2g}",
         _verdict(z, worse),
         *(
             f"{place}. {one.name}: {_explains(one, forecast, lb)}. {one.evidence}"
@@ -82,6 +86,7 @@ def diagnose(
     ]
     if worse and abs(z) >= UNSURPRISING and ranked[0].drop <= 0:
         lines.append(UNEXPLAINED)
+    lines.append(UNSEEN)
     if data is None:
         lines.append("not looked for: duplicates across folds, images made differently; add --data DATA")
     return "\n".join(lines)
@@ -97,6 +102,12 @@ def _forecast(folder: Path, share: float) -> Forecast:
     if not 0 < share <= 1:
         raise MismatchError(f"got --share {share}, expected a share of the test images, above 0 and at most 1")
     return on_share(summary["forecast"], summary["score_stderr"], share)
+
+
+def _z(z: float, worse: bool) -> str:
+    """With its sign in words; a forecast of no spread makes it absurdly large."""
+    size = f"{z:+.1f}" if abs(z) <= MOST_Z else f"more than {MOST_Z:.0f}"
+    return f"{size} ({'worse' if worse else 'better'} than forecast)" if z else size
 
 
 def _verdict(z: float, worse: bool) -> str:
@@ -130,7 +141,6 @@ def ranked_causes(
     way = 1.0 if metric.facts["better"] == "higher" else -1.0
     gap = max(0.0, way * (forecast.score - lb))
     seen = Seen(metric, field.truth, answers_N, final, gap)
-    runs = [member.run for part in (folder, *tried) for member in _learners(part)]
     table = None if data is None else _table(folder, data)
     images = None if table is None else _facts(table, final, cache, sink)
     x_ND, x_MD, what = _rows(facts, final, images, cache)
@@ -138,22 +148,46 @@ def ranked_causes(
     twin_N = np.zeros(len(fold_N), bool) if images is None else causes.twins(images[0], fold_N)
     alone_N = causes.independent(twin_N, field.truth.group_N)
     shifts = causes.shifts(seen, x_ND, x_MD, what, alone_N)
-    found = [causes.selection(seen, runs, facts["rule"], summary_of(folder)["score_in_sample"])]
-    share = 0.0
+    configurations = [answers for part in (folder, *tried) for answers in _configurations(part, field, metric.text)]
+    found = [causes.selection(seen, configurations, summary_of(folder)["score_in_sample"])]
+    share, by_heart = 0.0, 0.0
     if table is not None and images is not None:
         found += _recomputed(folder, table, final, images, gap, cache, sink)
         found.append(causes.duplicates_across_folds(seen, twin_N))
         usable = [one for one in images[1] if one.ok]
         made, share = causes.preprocessing(seen, images[0], usable, shifts.weight_N * alone_N)
         found.append(made)
-    found += [causes.class_prior(seen, shifts), causes.other_shift(seen, shifts, share)]
+    if imports := _imports(folder):
+        learnt, by_heart = causes.trained_on(seen, imports, shifts.weight_N * alone_N, share)
+        found.append(learnt)
+    found += [causes.class_prior(seen, shifts), causes.other_shift(seen, shifts, share, by_heart)]
     # Beyond the gap nothing is left to explain; the sort is stable, special causes stand before general ones.
     return sorted(found, key=lambda cause: -min(cause.drop, gap or cause.drop))
 
 
-def _learners(folder: Path) -> list[Any]:
-    """Members of a run; none of a blend, which chose by weights."""
-    return [] if decision_of(folder)["kind"] == "blend" else members_of(folder)
+def _configurations(folder: Path, field: Field, metric: str) -> list[np.ndarray]:
+    """Unseen answers of what was chosen from in a folder: one set, unless one of several learners was chosen.
+
+    Raises:
+        MismatchError: its rows are not those of `field`.
+    """
+    facts, (own, answers_N) = decision_of(folder), unseen_answers(folder)
+    if own.folds.ids != field.folds.ids:
+        raise MismatchError(f"{folder} has other labelled rows than the run in question; leave it out of --tried")
+    members = [] if facts["kind"] == "blend" or len(facts["members"]) > 1 else members_of(folder)
+    if len(members) < 2:
+        return [answers_N]
+    chain = Chain(metric, "mean", facts["rule"], own.truth.classes)
+    return [chain.crossfit(one.run.oof_NC[:, None], own.truth.labels, own.truth.fold_N).answers_N for one in members]
+
+
+def _imports(folder: Path) -> list[Predictions]:
+    """The imported predictions behind a folder's answers: its own, or of a blend's members that are still there."""
+    facts = decision_of(folder)
+    parts = [folder / source["folder"] for source in facts.get("sources", ())]
+    runs = [part.parent.parent for part in parts if part.is_dir()]
+    kept = [run for run in dict.fromkeys(runs) if decision_of(run)["kind"] == "import"]
+    return [final_predictions(run) for run in ([folder] if facts["kind"] == "import" else kept)]
 
 
 def _table(folder: Path, data: Path) -> ImageTable:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from medalist.data.table import ImageTable
 from medalist.data.textfiles import Csv, read_csv
 from medalist.errors import DataError, MismatchError, near
 from medalist.ledger import Summary
+from medalist.metrics import metrics
+from medalist.pipeline.adversary import sureness
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field, against_data, read_field
 from medalist.pipeline.learners import slug
@@ -30,21 +32,9 @@ from medalist.submissions.checks import SUM_TOLERANCE
 
 ID, FOLD = "id", "fold"
 SHOWN = 3
+BY_HEART = 0.5  # share of rows that look learnt by heart from which on an import says so
 # What a lone column may be called that is not named for a class; it then is of the last one.
-NEUTRAL = (
-    "p",
-    "prob",
-    "probability",
-    "proba",
-    "label",
-    "target",
-    "predicted",
-    "prediction",
-    "pred",
-    "score",
-    "class",
-    "y",
-)
+NEUTRAL = "p prob probability proba label target predicted prediction pred score class y"
 
 
 @dataclass(frozen=True)
@@ -105,17 +95,35 @@ def join(
     }
     if not overwrite and (done := ledger.finished(out, key)) is not None:
         return replace(done, notes=(*done.notes, "nothing was computed: this import was finished before"))
-    run = _predictions(name, field, read_given(oof, field.table), read_given(test, field.table), key)
+    given = read_given(oof, field.table)
+    run = _predictions(name, field, given, read_given(test, field.table), key)
     with ledger.writing(out, key, overwrite=overwrite):
         run.save(out / "predictions" / slug(name))
-        _, summary = conclude(field, [run], chain, out, facts={"kind": "import", "ensemble": None}, notes=_notes(name))
+        _, summary = conclude(
+            field, [run], chain, out, facts={"kind": "import", "ensemble": None}, notes=_notes(name, given)
+        )
+        summary = replace(summary, notes=(*_too_good(run, summary, field.table.task), *summary.notes))
         ledger.finish(out, summary)
     return summary
 
 
-def _notes(name: str) -> list[str]:
+def _notes(name: str, oof: Given) -> list[str]:
+    word = f"{name} was imported: that its out-of-fold rows were unseen by the models behind them is its author's word"
+    return [word, *([] if oof.fold_N is not None else [f"folds were not checked: {oof.name} has no fold column"])]
+
+
+def _too_good(run: Predictions, summary: Summary, task: str) -> list[str]:
+    """A warning where out-of-fold rows look as if the models behind them had been trained on them."""
+    higher = metrics.bind(summary.metric).facts["better"] == "higher"
+    signs = ["the score is perfect"] if (summary.score >= 1 if higher else summary.score <= 1e-6) else []
+    found = sureness(run.oof_NC, run.test_KMC.mean(axis=0), tags=task == "tags")
+    if found.share >= BY_HEART:
+        signs.append(f"out-of-fold answers are far surer than test answers ({found})")
+    if not signs:
+        return []
     return [
-        f"{name} was imported: that its out-of-fold rows were unseen by the models behind them is its author's word"
+        f"WARNING, {run.name} may not be out of fold: {'; and '.join(signs)}. Rows that a script has trained on look"
+        " so; each row must be answered by a model that never saw it, or score, blend and forecast mean nothing"
     ]
 
 
@@ -163,7 +171,19 @@ def check_ids(given: Given, expected: Sequence[str], where: str) -> None:
         *_counted(f"are not in {where}", [name for name in times if name not in known]),
     ]
     if faults:
-        raise MismatchError(f"{given.name} must have each id of {where} once: {'; '.join(faults)}")
+        hint = _spelling(
+            [name for name in times if name not in known], [name for name in expected if name not in times]
+        )
+        raise MismatchError(f"{given.name} must have each id of {where} once: {'; '.join(faults)}{hint}")
+
+
+def _spelling(strange: Sequence[str], missing: Sequence[str]) -> str:
+    """What to write instead, where ids differ by their folder or ending alone: `test/1.jpg` for `1`."""
+    wanted = {PurePosixPath(name).stem: name for name in missing}
+    pairs = [(got, wanted[stem]) for got in strange if (stem := PurePosixPath(got).stem) in wanted]
+    if not pairs:
+        return ""
+    return f"; ids are text, with folder and ending or without: write {pairs[0][1]!r} where you have {pairs[0][0]!r}"
 
 
 def _counted(what: str, names: Sequence[str]) -> list[str]:
@@ -203,8 +223,31 @@ def _numbers(found: Csv, names: Sequence[str]) -> np.ndarray:
     at = [found.header.index(name) for name in names]
     try:
         return np.array([[float(row[column]) for column in at] for row in found.rows]).reshape(len(found.rows), -1)
-    except ValueError as error:
-        raise DataError(f"{found.name} holds something that is no number: {error}; expected probabilities") from error
+    except ValueError:
+        raise DataError(_no_number(found, at)) from None
+
+
+def _no_number(found: Csv, at: Sequence[int]) -> str:
+    """Where the first cell is that is no number, and how many there are."""
+    bad = [
+        (line, row, column)
+        for line, row in zip(found.lines, found.rows, strict=True)
+        for column in at
+        if not _reads(row[column])
+    ]
+    line, row, column = bad[0]
+    what = f"{row[column]!r}, which is no number," if row[column].strip() else "a blank cell"
+    more = f" ({len(bad)} such cells in all)" if len(bad) > 1 else ""
+    where = f"{found.name}, line {line}: id {row[0]!r} has {what} in column {found.header[column]!r}"
+    return f"{where}{more}; expected a number"
+
+
+def _reads(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _folds(found: Csv) -> np.ndarray:
@@ -218,7 +261,7 @@ def _folds(found: Csv) -> np.ndarray:
 
 def _both(file: str, prob_N1: np.ndarray, name: str, classes: Sequence[str]) -> np.ndarray:
     """(N, 2) from the probability of one class: the one that the column is named for, or the last if for none."""
-    if name not in classes and name.lower() not in NEUTRAL:
+    if name not in classes and name.lower() not in NEUTRAL.split():
         raise DataError(
             f"{file} has one column of probabilities, {name!r}, which is no class{near(name, classes)}; name it for the"
             f" class that it is of ({' or '.join(map(repr, classes))}), or `probability` for {classes[-1]!r}"

@@ -17,6 +17,7 @@ from medalist.errors import MismatchError
 from medalist.evidence import Forecast
 from medalist.features.bank import FeatureBank, Space
 from medalist.pipeline.adversary import _auc, separation
+from medalist.pipeline.blend import blend
 from medalist.pipeline.causes import Cause
 from medalist.pipeline.diagnose import _facts, _table, diagnose, ranked_causes
 from medalist.pipeline.folds import folds_csv, read_field
@@ -65,6 +66,7 @@ def plant(
     prior: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
     test_prior: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
     copies: int = 0,
+    leaked: float = 0.0,
     spoil: Any = lambda image: image,
 ) -> Planted:
     """Draw it. Classes 0 and 1 lie near each other, 2 lies apart; probabilities are the true posterior.
@@ -72,6 +74,7 @@ def plant(
     Args:
         prior, test_prior: class frequencies.
         copies: how many training images are copies of the one before them, torn apart by the folds, known by heart.
+        leaked: share of the labelled rows that the script answers as they are labelled.
         spoil: what is done to test images.
     """
     rng, data = np.random.default_rng(3), folder / "data"
@@ -98,6 +101,8 @@ def plant(
     torn_N = np.array([fold_of[number] != fold_of[number ^ 1] for number in number_N])  # 6 and 7 are a pair
     twin_N = (number_N < 2 * copies) & torn_N
     prob_NC[twin_N] = 0.98 * np.eye(3)[field.table.labels[twin_N]] + 0.02 / 3
+    leaked_N = number_N < leaked * NUM_TRAIN
+    prob_NC[leaked_N] = np.eye(3)[field.table.labels[leaked_N]]
     oof = [[name, *row] for name, row in zip(field.table.ids, prob_NC.tolist(), strict=True)]
     test_rows = posterior(y_test, prior, rng).tolist()
     write(folder / "oof.csv", [["id", *CLASSES], *oof])
@@ -139,6 +144,37 @@ def test_copies_across_folds(tmp_path: Path) -> None:
     assert first.drop == pytest.approx(planted.forecast.score - planted.test_score, abs=0.12)
     text = diagnose(planted.out, planted.test_score, data=planted.data, cache=planted.cache)
     assert "1. duplicates across folds: can explain" in text and "surprising" in text
+
+
+@pytest.mark.parametrize("leaked", [0.6, 1.0])
+@pytest.mark.parametrize("data", [True, False])
+def test_out_of_fold_rows_that_were_trained_on(tmp_path: Path, leaked: float, data: bool) -> None:
+    planted = plant(tmp_path, leaked=leaked)
+    first, second, *_ = planted.causes(planted.test_score, data)
+    gap = planted.forecast.score - planted.test_score
+    assert first.name == "out-of-fold rows seen in training"
+    assert first.drop == pytest.approx(leaked * gap, rel=0.35) and first.drop > 2 * second.drop
+    text = diagnose(planted.out, planted.test_score, cache=planted.cache)
+    assert "worse than forecast" in text and "what cannot be seen from here" in text
+    if leaked == 1:
+        assert "z more than 100" in text
+    both = tmp_path / "both"
+    blend([planted.out], both)
+    assert diagnose(both, planted.test_score, cache=planted.cache).count("1. out-of-fold rows seen in training") == 1
+
+
+def test_a_run_counts_once_and_other_runs_count_too(tmp_path: Path) -> None:
+    planted = plant(tmp_path)
+    files = tmp_path / "oof.csv", tmp_path / "test.csv", tmp_path / "folds.csv"
+    join(*files, tmp_path / "other", metric="accuracy", name="other")
+    alone = diagnose(planted.out, 0.4, cache=planted.cache)
+    assert "one configuration is known of" in alone
+    summary = json.loads((planted.out / "summary.json").read_text(encoding="utf-8"))
+    both = diagnose(planted.out, 0.4, cache=planted.cache, tried=[tmp_path / "other"])
+    assert (
+        f"the best of 2 configurations (one that blends several learners counts once) scores {summary['score']:.4f}"
+        in both
+    )
 
 
 def test_the_best_of_200_of_noise(tmp_path: Path) -> None:

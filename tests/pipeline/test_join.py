@@ -108,7 +108,13 @@ def first_number(text: str) -> Callable[[Rows], Rows]:
         (1, first_number("inf"), "1 rows are NaN or infinite"),
         (0, first_number("-0.5"), "lie outside 0 to 1"),
         (0, first_number("0.999"), "1 rows do not sum to 1 .line 2.; apply softmax"),
-        (0, first_number("high"), "no number"),
+        (0, first_number("high"), "line 2: id '000' has 'high', which is no number, in column 'cat'"),
+        (1, first_number(""), "line 2: id 't000' has a blank cell in column 'cat'"),
+        (
+            0,
+            lambda t: [t[0], *([f"train/{row[0]}.jpg", *row[1:]] for row in t[1:])],
+            "write '000' where you have 'train/000.jpg'",
+        ),
         (0, lambda t: [["id", "cat", "dgo", "NA"], *t[1:]], "1 of classes have no column .'dog'.*did you mean 'dog'"),
         (0, lambda t: [row[:3] for row in t], "1 of classes have no column .'NA'."),
         (0, lambda t: [["name", *t[0][1:]], *t[1:]], "expected 'id'"),
@@ -123,10 +129,35 @@ def test_what_does_not_fit_is_refused(contest: Any, tmp_path: Path, which: int, 
     assert not (tmp_path / "out").exists()
 
 
+def answered(file: Path, prob_NC: np.ndarray) -> None:
+    rewrite(
+        file,
+        lambda table: [
+            table[0],
+            *([row[0], *map(repr, p)] for row, p in zip(table[1:], prob_NC.tolist(), strict=True)),
+        ],
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.8, 1.0])
+def test_rows_answered_by_heart_are_told_loudly(contest: Any, tmp_path: Path, share: float) -> None:
+    oof, test = contest.script("net")
+    prob_NC = contest.prob(contest.y, 2.0, 0)
+    seen_N = np.arange(len(contest.y)) < share * len(contest.y)
+    prob_NC[seen_N] = np.eye(3)[contest.y[seen_N]]
+    answered(oof, prob_NC)
+    notes = join(oof, test, contest.folds(), tmp_path / "out", metric="accuracy", name="net").notes
+    loud = [note for note in notes if "may not be out of fold" in note]
+    assert len(loud) == (share > 0) and all("far surer than test answers" in note for note in loud)
+    assert ("the score is perfect" in "".join(loud)) == (share == 1)
+    assert any("folds were not checked: net-oof.csv has no fold column" in note for note in notes)
+
+
 def test_the_same_folds_in_a_column_are_welcome(contest: Any, tmp_path: Path) -> None:
     oof, test = contest.script("net")
     rewrite(oof, lambda t: [[*t[0], "fold"], *([*row, str(i % 4)] for i, row in enumerate(t[1:]))])
-    assert join(oof, test, contest.folds(), tmp_path / "out", metric="accuracy").score > 0.5
+    summary = join(oof, test, contest.folds(), tmp_path / "out", metric="accuracy")
+    assert summary.score > 0.5 and not any("folds were not checked" in note for note in summary.notes)
 
 
 def test_a_run_folders_folds_bring_its_rows(contest: Any, tmp_path: Path) -> None:
@@ -169,7 +200,10 @@ def test_the_command_reads_data_as_told(contest: Any, tmp_path: Path) -> None:
     for name, code, said in (("right", 0, "accuracy"), ("wrong", 1, "160 images have other labels")):
         given = [*files[:2], f"data.labels={name}.csv", *options, "--out", str(tmp_path / name)]
         done = CliRunner().invoke(app, ["import", *given])
-        assert (done.exit_code, said in done.output + str(done.exception)) == (code, True), (done.output, done.exception)
+        assert (done.exit_code, said in done.output + str(done.exception)) == (code, True), (
+            done.output,
+            done.exception,
+        )
 
 
 @pytest.mark.parametrize(("metric", "message"), [("acuracy", "accuracy"), ("f1_samples", "does not score multiclass")])
