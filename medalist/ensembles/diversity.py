@@ -16,6 +16,11 @@ from medalist.ensembles.members import as_members
 from medalist.metrics import dense
 from medalist.metrics.contract import is_tags
 
+LEGEND = (
+    "wrong: share of wrong answers; error corr: mean correlation of errors with the other members'; unlike: mean share"
+    " of answers unlike theirs; Q: Yule's, 1 where two members err together, 0 where only by chance; -: not defined"
+)
+
 
 @dataclass(frozen=True)
 class Diversity:
@@ -30,21 +35,25 @@ class Diversity:
     q_RR: np.ndarray
 
     def text(self, names: Sequence[str] = ()) -> str:
-        """A table: each member's error, and the member whose errors are most like its own."""
+        """A table: each member's share of wrong answers, and the member whose errors are most like its own."""
         num_members = len(self.error_R)
         names = names or [f"member {r + 1}" for r in range(num_members)]
         width = max(len("member"), *(len(name) for name in names))
-        lines = [f"{'member':{width}s} {'error':>7s} {'mean corr':>9s} {'mean disagr':>11s}  most alike"]
+        lines = [f"{'member':{width}s} {'wrong':>7s} {'error corr':>10s} {'unlike':>7s}  errs most like"]
         for r, name in enumerate(names):
             others = np.flatnonzero(np.arange(num_members) != r)
             line = f"{name:{width}s} {self.error_R[r]:7.4f}"
             if len(others):
                 correlation, near = self.correlation_RR[r, others], others[_largest(self.correlation_RR[r, others])]
                 mean = np.nan if np.isnan(correlation).all() else np.nanmean(correlation)
-                line += f" {mean:9.3f} {self.disagreement_RR[r, others].mean():11.4f}  {names[near]}"
-                line += f" (corr {self.correlation_RR[r, near]:.3f}, Q {self.q_RR[r, near]:.3f})"
+                line += f" {_told(mean):>10s} {self.disagreement_RR[r, others].mean():7.4f}  {names[near]}"
+                line += f" (corr {_told(self.correlation_RR[r, near])}, Q {_told(self.q_RR[r, near])})"
             lines.append(line)
-        return "\n".join(lines)
+        return "\n".join([*lines, LEGEND])
+
+
+def _told(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
 
 
 def diversity(prob_NRC: Any, y: Any) -> Diversity:

@@ -158,11 +158,15 @@ def _shared_field(folders: Sequence[Path]) -> Field:
 def _check_same(one: Path, first: Field, two: Path, other: Field) -> None:
     """Refuse runs that cannot be compared row by row; say what differs, and where."""
     both = f"{one} and {two} differ in their"
-    again = f"run or import {two} again with the folds of {one / 'folds.csv'}"
+    again = (
+        f"make {two} again with those folds: medalist run DATA ... folds.file={one / 'folds.csv'}, or for an import"
+        f" --folds {one / 'folds.csv'}"
+    )
+    apart = "the runs are of different datasets, which cannot be blended"
     if first.table.classes != other.table.classes:
         strange = sorted(set(first.table.classes) ^ set(other.table.classes))
         said = f"{len(strange)} are in one only, such as {strange[0]!r}" if strange else "their order"
-        raise MismatchError(f"{both} classes: {said}; {again}")
+        raise MismatchError(f"{both} classes: {said}; {apart}")
     if strange := sorted(set(first.folds.ids) ^ set(other.folds.ids)):
         raise MismatchError(f"{both} images: {len(strange)} are in one only, such as {strange[0]!r}; {again}")
     if first.folds.hash != other.folds.hash:
@@ -172,17 +176,20 @@ def _check_same(one: Path, first: Field, two: Path, other: Field) -> None:
         said = f"{len(moved)} images are in other folds, such as {moved[0]!r}" if moved else "the order of the images"
         raise MismatchError(f"{both} folds: {said}; {again}")
     if label_lists(first.table) != label_lists(other.table):
-        raise MismatchError(f"{both} labels; {again}")
+        raise MismatchError(f"{both} labels; {apart}")
     torn_N = _regrouped(first.truth.group_N, other.truth.group_N)
     if torn_N.any():
         name = first.folds.ids[torn_N.argmax()]
         raise MismatchError(
             f"{both} groups: {torn_N.sum()} images are grouped with others, such as {name!r}, and the error of a score"
-            f" depends on that; {again}, or with the same folds.duplicates and group column"
+            f" depends on that; {again}, and with the same folds.duplicates and group column"
         )
     if set(first.test_ids or ()) != set(other.test_ids or ()):
         strange = sorted(set(first.test_ids or ()) ^ set(other.test_ids or ()))
-        raise MismatchError(f"{both} test images: {len(strange)} are in one only, such as {strange[0]!r}; {again}")
+        raise MismatchError(
+            f"{both} test images: {len(strange)} are in one only, such as {strange[0]!r}; make both of the same DATA,"
+            " for an import with --data DATA"
+        )
 
 
 def _regrouped(one_N: np.ndarray, two_N: np.ndarray) -> np.ndarray:

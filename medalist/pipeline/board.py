@@ -23,6 +23,8 @@ from medalist.submissions.handed_in import HandIn, hand_ins
 
 FEW = 4  # hand-ins; below it a correlation has no interval
 
+MOST_Z = 100.0  # beyond it a forecast of no spread makes z absurd
+
 Entry = tuple[Path, HandIn]
 
 
@@ -53,9 +55,17 @@ def board(folders: Sequence[Path], *, leaderboard: Path | None = None, public_sh
             *_agreement(entries),
             *_shake_up(entries, public_share),
             *([] if scores_L is None else _places(entries, scores_L, public_share)),
+            *_left_out(folders, entries),
             *final_picks([candidate(*entry) for entry in entries if _current(*entry)]),
         ]
     )
+
+
+def _left_out(folders: Sequence[Path], entries: Sequence[Entry]) -> list[str]:
+    """The runs that are not in the table."""
+    absent = [str(folder) for folder in folders if folder not in {handed for handed, _ in entries}]
+    told = f"left out, as nothing was handed in from them: {', '.join(absent)}; type: medalist submit RUN"
+    return [told] if absent else []
 
 
 def _current(folder: Path, record: HandIn) -> bool:
@@ -67,7 +77,8 @@ def _current(folder: Path, record: HandIn) -> bool:
 def _table(entries: Sequence[Entry], public_share: float) -> list[str]:
     width = max(3, *(len(str(folder)) for folder, _ in entries))
     lines = [
-        f"{'run':{width}s}  {'handed in':25s} {'out of fold':>18s}  {'forecast (95 %)':26s}   public     z private"
+        f"{'run':{width}s}  {'handed in':25s} {'out of fold':>18s}  {'forecast (95 %)':26s}   public private"
+        "  public against forecast"
     ]
     for folder, one in entries:
         found = None if one.forecast is None else on_share(one.forecast, one.stderr, 1.0)
@@ -76,12 +87,19 @@ def _table(entries: Sequence[Entry], public_share: float) -> list[str]:
         )
         z = ""
         if one.forecast is not None and one.public is not None:
-            z = f"{surprise(on_share(one.forecast, one.stderr, public_share), one.public).z:+.1f}"
+            z = _against(surprise(on_share(one.forecast, one.stderr, public_share), one.public).z, one.metric)
         lines.append(
             f"{folder!s:{width}s}  {one.time:25s} {one.score:8.4f} +- {one.stderr:.4f}  {low_high:26s}"
-            f" {_told(one.public):>8s} {z:>5s} {_told(one.private):>7s}".rstrip()
+            f" {_told(one.public):>8s} {_told(one.private):>7s}  {z}".rstrip()
         )
     return lines
+
+
+def _against(z: float, metric: str) -> str:
+    """Standard errors from the forecast, and whether that is good."""
+    better = (z > 0) == (metrics.bind(metric).facts["better"] == "higher")
+    size = f"z {z:+.1f}" if abs(z) <= MOST_Z else f"z more than {MOST_Z:.0f}"
+    return f"{size}, {'better' if better else 'worse'} than forecast" if z else size
 
 
 def _told(score: float | None) -> str:

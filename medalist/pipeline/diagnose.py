@@ -25,19 +25,19 @@ from medalist.features.bank import FeatureBank
 from medalist.metrics import metrics
 from medalist.pipeline import causes
 from medalist.pipeline.blend import members_of
-from medalist.pipeline.board import on_share
+from medalist.pipeline.board import MOST_Z, on_share
 from medalist.pipeline.causes import Cause, Seen
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
 from medalist.pipeline.recomputed import MOST, features_recomputed
+from medalist.pipeline.submit import check_score
 from medalist.pipeline.way import read
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
 
 UNSURPRISING = 2.0
-MOST_Z = 100.0
 UNEXPLAINED = "nothing that was looked for explains it"
 UNSEEN = (
     "what cannot be seen from here: another metric on the leaderboard, answers under the wrong ids, an import whose"
@@ -67,10 +67,11 @@ def diagnose(
         sink: takes progress events.
 
     Raises:
-        MismatchError: the run has no forecast, or `data` is another dataset.
+        MismatchError: the run has no forecast, `lb` is no score of its metric, or `data` is another dataset.
         StoreError: the run is not finished.
     """
     metric, forecast = metrics.bind(decision_of(folder)["metric"]), _forecast(folder, share)
+    check_score(metric.text, lb, "--lb")
     ranked = ranked_causes(folder, lb, forecast, data=data, cache=cache, tried=tried, sink=sink)
     z, p = surprise(forecast, lb)
     worse = (lb - forecast.score) * (1 if metric.facts["better"] == "higher" else -1) < 0

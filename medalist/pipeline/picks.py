@@ -55,8 +55,9 @@ def final_picks(candidates: Sequence[Candidate]) -> list[str]:
     chosen = best_of_many(metric, y, answers, groups=groups)
     lines = [
         f"safest: {candidates[safest].folder}, forecast {_low(candidates[safest].record, way):.4f} or better in 39 of"
-        f" 40 cases. The best of {len(candidates)} scored {chosen.naive:.4f} out of fold; corrected for the choice"
-        f" among them that is {chosen.score:.4f} +- {chosen.stderr:.4f}"
+        f" 40 cases. The best of {len(candidates)} hand-ins (one that blends several learners counts once) scores"
+        f" {chosen.naive:.4f} out of fold; corrected for the choice among them that is"
+        f" {chosen.score:.4f} +- {chosen.stderr:.4f}"
     ]
     good, gaps = [], {}
     for i, one in enumerate(answers):

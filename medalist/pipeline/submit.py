@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from medalist.errors import StoreError, SubmissionError
+from medalist.errors import MismatchError, StoreError, SubmissionError
+from medalist.evidence import surprise
+from medalist.metrics import metrics
+from medalist.pipeline.board import on_share
 from medalist.pipeline.kept import SAMPLE
 from medalist.pipeline.outcome import SUBMISSION, summary_of
 from medalist.store import hash_bytes
 from medalist.submissions import handed_in
 from medalist.submissions.checks import lint
 from medalist.submissions.kaggle import hand_in
+
+SURPRISING = 10.0  # standard errors from the forecast, beyond which a typing error is likelier than chance
+SIGNED = ("quadratic_kappa", "matthews")
 
 
 def submit(
@@ -36,12 +44,16 @@ def submit(
     Raises:
         StoreError: the run is not finished or made no submission.
         SubmissionError: the file fails a check, was handed in already, or kaggle refused it; nothing is noted then.
+        MismatchError: a score is no number, or none that the metric can have.
         MissingExtraError: no kaggle command.
     """
     summary, file = summary_of(folder), folder / SUBMISSION
     if not file.is_file():
         raise StoreError(f"{folder} has no {SUBMISSION}: its dataset has no test images")
     sha256, scores = hash_bytes(file.read_bytes()), {"public": public, "private": private}
+    for name, score in scores.items():
+        if score is not None:
+            check_score(summary["metric"], score, f"--{name}")
     before = next((one for one in handed_in.hand_ins(folder) if one.sha256 == sha256), None)
     if before is not None and kaggle is None:
         return _add_scores(folder, before, scores)
@@ -55,7 +67,42 @@ def submit(
     message = message or f"{folder.resolve().name}: {summary['metric']} {summary['score']:.4f} out of fold"
     said = [] if kaggle is None else [hand_in(kaggle, file, message)]
     handed_in.append(folder, _event(summary, sha256, kaggle, message) | scores)
-    return "\n".join([*notes, *said, _noted(folder, summary)])
+    return "\n".join(
+        [*notes, *said, _noted(folder, summary, scores), *_surprises(_event(summary, "", None, ""), scores)]
+    )
+
+
+def check_score(metric: str, score: float, option: str) -> None:
+    """Refuse a leaderboard score that the metric cannot have.
+
+    Raises:
+        MismatchError: NaN or infinite, or outside the range of one of medalist's own metrics; says which.
+    """
+    if not math.isfinite(score):
+        raise MismatchError(f"got {option} {score}, expected a number; leave {option} out until the score is known")
+    found = metrics.bind(metric)
+    if not found.function.__module__.startswith("medalist.metrics"):
+        return  # what a metric of one's own can be, nobody knows
+    low = -1.0 if found.name in SIGNED else 0.0
+    high = 1.0 if found.facts["better"] == "higher" else math.inf
+    if not low <= score <= high:
+        hint = f"; for {score:g} % type {option} {score / 100:g}" if 1 < score <= 100 and high == 1 else ""
+        span = f"from {low:g} to 1" if high == 1 else "of at least 0"
+        raise MismatchError(f"got {option} {score:g}, but {metric} is a number {span}{hint}")
+
+
+def _surprises(record: dict[str, Any], scores: dict[str, float | None]) -> list[str]:
+    """Scores that lie so far from the forecast that one should look twice."""
+    told = []
+    for name, score in scores.items():
+        if score is not None and record["forecast"] is not None:
+            z = surprise(on_share(record["forecast"], record["stderr"], 1.0), score).z
+            if abs(z) > SURPRISING:
+                told.append(
+                    f"surprising: {name} {score:.5g} is more than {SURPRISING:.0f} standard errors from the forecast"
+                    f" {record['forecast']['score']:.4f}; a slip of the keys? If not, type: medalist diagnose"
+                )
+    return told
 
 
 def _check(folder: Path, file: Path) -> list[str]:
@@ -86,13 +133,24 @@ def _add_scores(folder: Path, before: handed_in.HandIn, scores: dict[str, float 
     if not known:
         return f"handed in on {before.time} already; add --public SCORE or --private SCORE once they are known"
     handed_in.append(folder, {"sha256": before.sha256, **known})
-    told = ", ".join(f"{name} {score:.5g}" for name, score in known.items())
-    return f"noted: {told} for the file handed in on {before.time}{_expected(before.forecast)}"
+    said = f"noted: {_told(scores, before)} for the file handed in on {before.time}{_expected(before.forecast)}"
+    return "\n".join([said, *_surprises(asdict(before), scores)])
 
 
-def _noted(folder: Path, summary: dict[str, Any]) -> str:
+def _noted(folder: Path, summary: dict[str, Any], scores: dict[str, float | None]) -> str:
     found = f"{summary['metric']} {summary['score']:.4f} +- {summary['score_stderr']:.4f} out of fold"
-    return f"noted in {folder / handed_in.FILE}: {found}{_expected(summary.get('forecast'))}"
+    told = _told(scores)
+    return f"noted in {folder / handed_in.FILE}: {found}{told and ', '}{told}{_expected(summary.get('forecast'))}"
+
+
+def _told(scores: dict[str, float | None], before: handed_in.HandIn | None = None) -> str:
+    """The scores that are given, each with the one that it replaces."""
+    parts = []
+    for name, score in scores.items():
+        old = getattr(before, name, None)
+        replaced = f" (replaces {old:.5g})" if old is not None and old != score else ""
+        parts += [] if score is None else [f"{name} {score:.5g}{replaced}"]
+    return ", ".join(parts)
 
 
 def _expected(forecast: dict[str, Any] | None) -> str:

@@ -48,9 +48,13 @@ def append(folder: Path, event: dict[str, Any]) -> None:
     """Add a line with the time, and have it on disk before returning.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: the file cannot be written, or a number is NaN or infinite.
     """
-    line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **event}, sort_keys=True) + "\n"
+    facts = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **event}
+    try:
+        line = json.dumps(facts, sort_keys=True, allow_nan=False) + "\n"
+    except ValueError:
+        raise StoreError(f"a number of the hand-in is NaN or infinite, which JSON does not know: {event}") from None
     try:
         with (folder / FILE).open("a+b") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1))

@@ -56,9 +56,22 @@ def average(files: Sequence[Path], sample: Path, out: Path, *, how: str | None =
         )
     cells = _voted(tables, asked) if how == "vote" else _blended(tables, asked, MEANS[how])
     _write(asked, cells, out)
+    done = f"{how} of {len(files)} submissions{_meaning(how, asked, len(files))}"
     return (
-        f"{out}: {how} of {len(files)} submissions, {len(asked.ids)} ids. Nobody knows its cross-validation score:"
+        f"{out}: {done}, {len(asked.ids)} ids. Nobody knows its cross-validation score:"
         " no out-of-fold predictions came with the files"
+    )
+
+
+def _meaning(how: str, asked: SampleSubmission, num_files: int) -> str:
+    """What a vote did."""
+    if how != "vote":
+        return ""
+    if asked.kind != "tags":
+        return " (the most frequent answer; of equals the first file's)"
+    return (
+        f" (tags that at least {num_files // 2 + 1} of {num_files} files have; where there is none, the most frequent"
+        " tag, of equals the first file's)"
     )
 
 

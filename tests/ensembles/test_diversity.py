@@ -41,7 +41,8 @@ def test_q_by_hand_and_the_table() -> None:
     found = diversity(prob_NRC, np.zeros(10, int))
     assert found.q_RR[0, 1] == pytest.approx(11 / 13)
     lines = found.text(["cat", "dog"]).splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert lines[0].split("  ")[0].strip() == "member" and "wrong: share of wrong answers" in lines[3]
     assert lines[1].split() == ["cat", "0.3000", "0.524", "0.2000", "dog", "(corr", "0.524,", "Q", "0.846)"]
 
 
@@ -50,4 +51,6 @@ def test_a_member_that_never_errs_has_no_correlation() -> None:
     prob_NRC[:, 0] = np.eye(3)[y_N]
     found = diversity(prob_NRC, y_N)
     assert np.isnan(found.correlation_RR[0, 1]) and np.isfinite(found.correlation_RR[2, 1])
-    assert "nan" in found.text()
+    first = found.text().splitlines()[1].split()
+    assert first[:5] == ["member", "1", "0.0000", "-", f"{found.disagreement_RR[0, 1:].mean():.4f}"]
+    assert first[-3:] == ["-,", "Q", "-)"]

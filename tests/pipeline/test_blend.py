@@ -48,7 +48,7 @@ def test_two_that_err_apart_beat_each(bring: Import, tmp_path: Path) -> None:
     assert list(summary.heads) == ["one/one", "two/two"]
     notes = "\n".join(summary.notes)
     assert "blend beats its best member, one/one" in notes or "blend beats its best member, two/two" in notes
-    assert "weights: " in notes and "most alike" in notes
+    assert "weights: " in notes and "errs most like" in notes
     assert summary.score_in_sample is None
 
 
@@ -131,7 +131,8 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
 def test_other_folds_are_refused(bring: Import, contest: Any, tmp_path: Path) -> None:
     folders = [bring("one"), bring("two", folds=contest.folds(5))]
     with pytest.raises(
-        MismatchError, match=r"differ in their folds: \d+ images are in other folds, such as '004'.*again"
+        MismatchError,
+        match=r"folds: \d+ images are in other folds, such as '004'.*run DATA .* folds.file=.*one/folds.csv",
     ):
         blend(folders, tmp_path / "both")
     assert not (tmp_path / "both").exists()
@@ -140,7 +141,7 @@ def test_other_folds_are_refused(bring: Import, contest: Any, tmp_path: Path) ->
 def test_other_labels_are_refused(bring: Import, tmp_path: Path) -> None:
     folders = [bring("one"), bring("two")]
     rewrite(folders[1], lambda facts: facts["labels"].reverse())
-    with pytest.raises(MismatchError, match="differ in their labels"):
+    with pytest.raises(MismatchError, match=r"differ in their labels; .* different datasets"):
         blend(folders, tmp_path / "both")
 
 
@@ -171,7 +172,9 @@ def test_other_classes_test_images_and_metrics_are_refused(bring: Import, tmp_pa
     with pytest.raises(MismatchError, match="differ in their test images: 1 are in one only, such as 't000'"):
         blend(folders, tmp_path / "both", metric="accuracy")
     rewrite(folders[1], lambda facts: facts.update(classes=["cat", "cow", "NA"]))
-    with pytest.raises(MismatchError, match="differ in their classes: 2 are in one only, such as 'cow'"):
+    with pytest.raises(
+        MismatchError, match=r"differ in their classes: 2 are in one only, such as 'cow'.*different datasets"
+    ):
         blend(folders, tmp_path / "both", metric="accuracy")
 
 

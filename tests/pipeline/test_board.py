@@ -86,10 +86,17 @@ def test_the_most_different_good_one_is_picked(hand: Hand, tmp_path: Path, conte
     assert "corrected for the choice" in picks
 
 
-def test_little_is_told_of_little(hand: Hand) -> None:
-    text = board([hand("one", 2.0, 0, public=0.7)])
+def test_little_is_told_of_little(hand: Hand, tmp_path: Path) -> None:
+    folder, idle = hand("one", 2.0, 0, public=0.7), tmp_path / "idle"
+    text = board([folder, idle])
+    assert f"left out, as nothing was handed in from them: {idle}" in text
     assert "1 hand-ins have a public score: fewer than 4 say nothing" in text
     assert "two are needed" in text
+
+
+@pytest.mark.parametrize(("metric", "public", "told"), [("accuracy", 0.4, "worse"), ("log_loss", 0.2, "better")])
+def test_the_sign_of_z_has_words(hand: Hand, metric: str, public: float, told: str) -> None:
+    assert f", {told} than forecast" in board([hand("one", 2.0, 0, metric=metric, public=public)])
 
 
 def test_what_cannot_be_compared_is_refused(hand: Hand, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from medalist.errors import StoreError, SubmissionError
+from medalist.errors import MismatchError, StoreError, SubmissionError
 from medalist.pipeline.join import join
-from medalist.pipeline.submit import submit
+from medalist.pipeline.submit import check_score, submit
 from medalist.submissions.handed_in import FILE, hand_ins
 
 
@@ -56,6 +56,34 @@ def test_it_is_noted_once_and_its_scores_are_added(out: Path) -> None:
     (one,) = hand_ins(out)
     assert (one.public, one.private) == (0.5, 0.6)
     assert len((out / FILE).read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_both_scores_are_confirmed_and_a_replaced_one_is_told(out: Path) -> None:
+    said = submit(out, public=0.75, private=0.7)
+    assert "public 0.75, private 0.7" in said and "replaces" not in said
+    assert "public 0.76 (replaces 0.75)" in submit(out, public=0.76)
+    assert "surprising" not in said
+    assert "surprising: private 0.01 is more than 10 standard errors from the forecast" in submit(out, private=0.01)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 60.0, -0.1])
+def test_a_score_that_cannot_be_is_refused(out: Path, score: float) -> None:
+    with pytest.raises(MismatchError, match="got --public"):
+        submit(out, public=score)
+    assert not (out / FILE).exists()
+    submit(out)
+    with pytest.raises(MismatchError, match="got --private"):
+        submit(out, private=score)
+
+
+def test_ranges_are_those_of_the_metrics() -> None:
+    with pytest.raises(MismatchError, match=r"accuracy is a number from 0 to 1; for 60 % type --lb 0.6"):
+        check_score("accuracy", 60, "--lb")
+    check_score("log_loss", 7.5, "--lb")
+    check_score("matthews", -0.5, "--lb")
+    for metric, score in (("log_loss", -0.1), ("matthews", -1.1), ("roc_auc", -0.1)):
+        with pytest.raises(MismatchError, match="is a number"):
+            check_score(metric, score, "--lb")
 
 
 def test_kaggle_gets_the_checked_file(out: Path, kaggle: Path) -> None:

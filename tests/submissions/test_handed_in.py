@@ -74,3 +74,9 @@ def test_failure_and_absence_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
         hand_in("digit-recognizer", tmp_path / "a.csv", "m")
     with pytest.raises(SubmissionError, match="no competition"):
         hand_in("--help", tmp_path / "a.csv", "m")
+
+
+def test_nan_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="NaN"):
+        append(tmp_path, {"sha256": "a", "public": float("nan")})
+    assert not (tmp_path / FILE).exists()
