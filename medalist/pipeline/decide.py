@@ -7,7 +7,7 @@ somebody's script. Axes: N training images, M test images, R members, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +67,17 @@ class Decision:
     prob_MC: np.ndarray
     chain: State
     notes: tuple[str, ...] = ()
+
+    def scores(self) -> dict[str, Any]:
+        """The numbers of a `ledger.Summary`."""
+        return {
+            "score": self.estimate.score,
+            "score_stderr": self.estimate.stderr,
+            "interval95": self.estimate.interval95,
+            "score_in_sample": self.in_sample,
+            "heads": self.heads,
+            "forecast": None if self.forecast is None else asdict(self.forecast),
+        }
 
 
 def decide(

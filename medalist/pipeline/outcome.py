@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +92,9 @@ def conclude(
 
 
 def _summary(field: Field, chain: Chain, decision: Decision, test_ids: Sequence[str], notes: Sequence[str]) -> Summary:
-    found = decision.estimate
     return Summary(
         metric=chain.metric,
-        score=found.score,
-        score_stderr=found.stderr,
-        interval95=found.interval95,
-        score_in_sample=decision.in_sample,
-        heads=decision.heads,
-        forecast=None if decision.forecast is None else asdict(decision.forecast),
+        **decision.scores(),
         seconds={},
         images=len(field.table) + len(test_ids),
         rejected=0,

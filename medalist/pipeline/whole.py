@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +95,9 @@ def summarise(
     recipe: Recipe, table: ImageTable, features: way.Features, folds: Folds, decision: Decision, log: Log
 ) -> Summary:
     """The numbers and sentences of a run."""
-    found = decision.estimate
     return Summary(
         metric=recipe.metric,
-        score=found.score,
-        score_stderr=found.stderr,
-        interval95=found.interval95,
-        score_in_sample=decision.in_sample,
-        heads=decision.heads,
-        forecast=None if decision.forecast is None else asdict(decision.forecast),
+        **decision.scores(),
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
         images=len(table),
         rejected=len(table.rejected) + len(features.rejected),
