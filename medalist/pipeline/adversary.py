@@ -1,4 +1,4 @@
-"""How well training and test rows can be told apart: a linear classifier between them, judged on rows it did not see.
+"""How well training and test rows can be told apart: by a linear classifier, or by how surely they are answered.
 
 Axes: N training rows, M test rows, P = N + M of both, D features.
 """
@@ -6,16 +6,26 @@ Axes: N training rows, M test rows, P = N + M of both, D features.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medalist.evidence import two_sided
+from medalist.ledger import Summary
+from medalist.metrics import dense, metrics
+from medalist.pipeline.outcome import summary_of
+from medalist.predictions import Predictions
 
 MOST_ROWS = 4000  # of each side
 MOST_AXES = 24  # principal axes of the features; the classifier sees each and its square
 NUM_PARTS = 5
 PENALTY = 1.0
+BY_HEART = 0.5  # share of rows that look learnt by heart from which on an import says so
+CERTAIN = 0.999
+WARNING = "WARNING"
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,29 @@ def sureness(prob_NC: np.ndarray, prob_MC: np.ndarray, *, tags: bool, weight_N: 
     # Float32 probabilities that should be 1 are so to a millionth.
     known = oof - test > max(3 * stderr, 1e-6)
     return Sureness(oof, test, stderr, min(1.0, (oof - test) / (1 - test)) if known else 0.0)
+
+
+def too_good(run: Predictions, summary: Summary, labels: Any) -> list[str]:
+    """A warning where out-of-fold rows look as if the models behind them had been trained on them."""
+    tags = not isinstance(labels, np.ndarray)
+    true = np.where(dense(labels), run.oof_NC, 1 - run.oof_NC) if tags else run.oof_NC[np.arange(len(labels)), labels]
+    signs = ["out-of-fold probabilities equal the labels"] if true.min() >= CERTAIN else []
+    if metrics.bind(summary.metric).facts["better"] == "higher" and summary.score >= 1:
+        signs.append("the score is perfect")
+    found = sureness(run.oof_NC, run.test_KMC.mean(axis=0), tags=tags)
+    if found.share >= BY_HEART:
+        signs.append(f"out-of-fold answers are far surer than test answers ({found})")
+    if not signs:
+        return []
+    return [
+        f"{WARNING}, {run.name} may not be out of fold: {'; and '.join(signs)}. Rows that a script has trained on look"
+        " so; each row must be answered by a model that never saw it, or score, blend and forecast mean nothing"
+    ]
+
+
+def warnings_of(folders: Sequence[Path]) -> list[str]:
+    """What the imports among these finished runs warned of, for whoever builds on them."""
+    return [note for folder in folders for note in summary_of(folder)["notes"] if note.startswith(WARNING)]
 
 
 def _axes(x_PD: np.ndarray) -> np.ndarray:

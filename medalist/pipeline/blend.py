@@ -18,6 +18,7 @@ from medalist.ensembles.diversity import diversity
 from medalist.ensembles.members import Members
 from medalist.errors import MismatchError, StoreError
 from medalist.ledger import Summary
+from medalist.pipeline.adversary import warnings_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field, load_field
 from medalist.pipeline.kept import label_lists
@@ -81,7 +82,7 @@ def blend(
     with ledger.writing(out, key, overwrite=overwrite):
         decision, summary = conclude(field, runs, chain, out, facts=facts)
         decision.blend.save(out / "predictions" / slug(ensemble))
-        summary = replace(summary, notes=(*_differences(runs, field), *summary.notes))
+        summary = replace(summary, notes=(*warnings_of(folders), *_differences(runs, field), *summary.notes))
         ledger.finish(out, summary)
     return summary
 

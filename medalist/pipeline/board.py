@@ -16,6 +16,7 @@ from medalist.data.textfiles import read_csv
 from medalist.errors import DataError, MismatchError
 from medalist.evidence import Forecast, rank_interval, surprise
 from medalist.metrics import metrics
+from medalist.pipeline.adversary import warnings_of
 from medalist.pipeline.outcome import SUBMISSION
 from medalist.pipeline.picks import candidate, final_picks
 from medalist.store import hash_bytes
@@ -56,6 +57,7 @@ def board(folders: Sequence[Path], *, leaderboard: Path | None = None, public_sh
             *_shake_up(entries, public_share),
             *([] if scores_L is None else _places(entries, scores_L, public_share)),
             *_left_out(folders, entries),
+            *warnings_of(list(dict.fromkeys(folder for folder, _ in entries))),
             *final_picks([candidate(*entry) for entry in entries if _current(*entry)]),
         ]
     )

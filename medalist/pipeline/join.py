@@ -20,8 +20,7 @@ from medalist.data.table import ImageTable
 from medalist.data.textfiles import Csv, read_csv
 from medalist.errors import DataError, MismatchError, near
 from medalist.ledger import Summary
-from medalist.metrics import metrics
-from medalist.pipeline.adversary import sureness
+from medalist.pipeline.adversary import too_good
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field, against_data, read_field
 from medalist.pipeline.learners import slug
@@ -32,7 +31,6 @@ from medalist.submissions.checks import SUM_TOLERANCE
 
 ID, FOLD = "id", "fold"
 SHOWN = 3
-BY_HEART = 0.5  # share of rows that look learnt by heart from which on an import says so
 # What a lone column may be called that is not named for a class; it then is of the last one.
 NEUTRAL = "p prob probability proba label target predicted prediction pred score class y"
 
@@ -102,7 +100,7 @@ def join(
         _, summary = conclude(
             field, [run], chain, out, facts={"kind": "import", "ensemble": None}, notes=_notes(name, given)
         )
-        summary = replace(summary, notes=(*_too_good(run, summary, field.table.task), *summary.notes))
+        summary = replace(summary, notes=(*too_good(run, summary, field.truth.labels), *summary.notes))
         ledger.finish(out, summary)
     return summary
 
@@ -110,21 +108,6 @@ def join(
 def _notes(name: str, oof: Given) -> list[str]:
     word = f"{name} was imported: that its out-of-fold rows were unseen by the models behind them is its author's word"
     return [word, *([] if oof.fold_N is not None else [f"folds were not checked: {oof.name} has no fold column"])]
-
-
-def _too_good(run: Predictions, summary: Summary, task: str) -> list[str]:
-    """A warning where out-of-fold rows look as if the models behind them had been trained on them."""
-    higher = metrics.bind(summary.metric).facts["better"] == "higher"
-    signs = ["the score is perfect"] if (summary.score >= 1 if higher else summary.score <= 1e-6) else []
-    found = sureness(run.oof_NC, run.test_KMC.mean(axis=0), tags=task == "tags")
-    if found.share >= BY_HEART:
-        signs.append(f"out-of-fold answers are far surer than test answers ({found})")
-    if not signs:
-        return []
-    return [
-        f"WARNING, {run.name} may not be out of fold: {'; and '.join(signs)}. Rows that a script has trained on look"
-        " so; each row must be answered by a model that never saw it, or score, blend and forecast mean nothing"
-    ]
 
 
 def _predictions(name: str, field: Field, oof: Given, test: Given, key: dict[str, object]) -> Predictions:

@@ -100,7 +100,8 @@ def _surprises(record: dict[str, Any], scores: dict[str, float | None]) -> list[
             if abs(z) > SURPRISING:
                 told.append(
                     f"surprising: {name} {score:.5g} is more than {SURPRISING:.0f} standard errors from the forecast"
-                    f" {record['forecast']['score']:.4f}; a slip of the keys? If not, type: medalist diagnose"
+                    f" {record['forecast']['score']:.4f}; a slip of the keys? If not, type: medalist diagnose RUN"
+                    f" --lb {score:.5g}"
                 )
     return told
 

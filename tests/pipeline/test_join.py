@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from medalist.cli import app
 from medalist.errors import DataError, MedalistError, MismatchError, StoreError
 from medalist.metrics import metrics
+from medalist.pipeline.adversary import warnings_of
+from medalist.pipeline.blend import blend
 from medalist.pipeline.join import join
 from medalist.predictions import Predictions
 
@@ -150,6 +152,9 @@ def test_rows_answered_by_heart_are_told_loudly(contest: Any, tmp_path: Path, sh
     loud = [note for note in notes if "may not be out of fold" in note]
     assert len(loud) == (share > 0) and all("far surer than test answers" in note for note in loud)
     assert ("the score is perfect" in "".join(loud)) == (share == 1)
+    assert ("probabilities equal the labels" in "".join(loud)) == (share == 1)
+    assert warnings_of([tmp_path / "out"]) == loud
+    assert [note for note in blend([tmp_path / "out"], tmp_path / "both").notes if note.startswith("WARNING")] == loud
     assert any("folds were not checked: net-oof.csv has no fold column" in note for note in notes)
 
 
