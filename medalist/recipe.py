@@ -55,6 +55,11 @@ class DataSection(Section):
     positive: str | None = Field(None, description="class whose probability the submission asks for")
     allow_outside: bool = Field(False, description="follow paths that leave the data folder")
 
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _classes_are_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
 
 class FoldSection(Section):
     """How training rows are divided for out-of-fold predictions."""
@@ -110,6 +115,11 @@ class Recipe(Section):
         if len(set(value)) != len(value):
             raise ValueError("holds an entry twice")
         return value
+
+    @field_validator("counts", mode="before")
+    @classmethod
+    def _classes_are_text(cls, value: Any) -> Any:
+        return {str(name): count for name, count in value.items()} if isinstance(value, dict) else value
 
     @field_validator("views", "taps", "heads")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,7 +39,20 @@ Data = Annotated[Path, typer.Argument(metavar="DATA", help="folder of the datase
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="recipe keys, folds.k=10")]
 Licence = Literal["any", "permissive"]
 Cards = Annotated[Path | None, typer.Option("--cards", help="folder of backbone cards (or MEDALIST_CARDS)")]
+Code = Annotated[
+    list[str] | None, typer.Option("--allow-code", help="MODULE:FUNCTION, a metric of yours; runs its code")
+]
 Cache = Annotated[Path | None, typer.Option("--cache", help="feature bank (or MEDALIST_CACHE; ~/.cache/medalist)")]
+
+
+def adopt(references: Sequence[str]) -> None:
+    """Import metrics of the user's own, from packages or from files in the working directory."""
+    if references:
+        from medalist.metrics import metrics
+
+        sys.path.insert(0, "")
+        for reference in references:
+            metrics.adopt(reference)
 
 
 @contextmanager

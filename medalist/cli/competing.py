@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medalist.cli.app import Cache, Cards, Data, Licence, Overrides, app, bars
+from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars
 
 
 @app.command()
@@ -61,12 +60,12 @@ def run(
     cache: Cache = None,
     preflight: Annotated[bool, typer.Option("--preflight", help="64 images, under a minute, and a forecast")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
-    allow_code: Annotated[list[str] | None, typer.Option(help="MODULE:FUNCTION, a metric of yours; runs code")] = None,
+    allow_code: Code = None,
 ) -> None:
     """Do it all: features, heads, out-of-fold score, decisions, and a checked submission in --out."""
     from medalist.recipe import load_recipe
 
-    _adopt(allow_code or ())
+    adopt(allow_code or ())
     settings = list(overrides or ())
     settings += [f"folds.k={folds}"] if folds is not None else []
     settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
@@ -142,13 +141,3 @@ def demo(
     with bars() as sink:
         text = play(out, sink=sink)
     print(text)
-
-
-def _adopt(references: Sequence[str]) -> None:
-    """Import metrics of the user's own, from packages or from files in the working directory."""
-    if references:
-        from medalist.metrics import metrics
-
-        sys.path.insert(0, "")
-        for reference in references:
-            metrics.adopt(reference)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from medalist.cli.app import Cache, Data, Overrides, app, bars
+from medalist.cli.app import Cache, Code, Data, Overrides, adopt, app, bars
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of finished runs and imports")]
 
@@ -39,8 +39,10 @@ def import_(
     name: Annotated[str, typer.Option(help="what to call the script")] = "script",
     data: Annotated[Path | None, typer.Option(help="the dataset, for its sample submission and its labels")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+    allow_code: Code = None,
 ) -> None:
     """Let anybody's script join: its probabilities, checked by id, class and fold, as a run folder for `blend`."""
+    adopt(allow_code or ())
     from medalist.pipeline.join import join
     from medalist.pipeline.way import read
     from medalist.recipe import load_recipe
@@ -58,8 +60,10 @@ def blend(
     decide: Annotated[str | None, typer.Option(help="decision rule; default: the metric's own")] = None,
     metric: Annotated[str | None, typer.Option(help="default: the one that the runs share")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
+    allow_code: Code = None,
 ) -> None:
     """Blend all learners of several runs and imports into one checked submission, scored cross-fitted."""
+    adopt(allow_code or ())
     from medalist.pipeline.blend import blend as mix
 
     print(mix(runs, out, ensemble=ensemble, decide=decide, metric=metric, overwrite=overwrite).text(out))
@@ -97,8 +101,10 @@ def board(
     runs: Runs,
     board: Annotated[Path | None, typer.Option(help="leaderboard as CSV with a score column")] = None,
     public_share: Annotated[float, typer.Option(help="share of the test images behind the public score")] = 0.3,
+    allow_code: Code = None,
 ) -> None:
     """All hand-ins beside each other: forecast, public, private, how they agree, the shake-up, two final picks."""
+    adopt(allow_code or ())
     from medalist.pipeline.board import board as show
 
     print(show(runs, leaderboard=board, public_share=public_share))
@@ -114,8 +120,10 @@ def diagnose(
     tried: Annotated[list[Path] | None, typer.Option(help="another run that this one was preferred to; repeat")] = None,
     share: Annotated[float, typer.Option(help="share of the test images that the leaderboard scores")] = 1.0,
     cache: Cache = None,
+    allow_code: Code = None,
 ) -> None:
     """How surprising a leaderboard score is against the forecast, and its likely causes, each with its evidence."""
+    adopt(allow_code or ())
     from medalist.pipeline import cache_folder
     from medalist.pipeline.diagnose import diagnose as explain
 

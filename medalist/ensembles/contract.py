@@ -8,6 +8,8 @@ An ensembler is `fit(prob_NRC, y, *, own options) -> state`, a dict that JSON ca
     steered   True where `fit` takes `metric` (text), `rule` (text, None: the metric's default) and `seed` too
     bends     True where even one run comes out changed (by its threshold, or told by other tags); else one run in is
               the same run out
+    rule      text of the decision rule that it brings where a recipe names none; a member by itself then goes through
+              the same ensembler, else through `mean`
     alone     `(arguments, r) -> arguments` of the same ensembler for member r by itself; without it, they are the same
 
 It never sees a fold: the chain that it is a link of cross-fits it.

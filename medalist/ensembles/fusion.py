@@ -117,9 +117,10 @@ def bend(prob: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:
 
     What is at or above the threshold (compared in float64, as the rules do) ends at or above 0.5, nothing else.
     """
-    at_least = prob >= np.asarray(threshold, np.float64)
+    prob, threshold = np.asarray(prob, np.float64), np.asarray(threshold, np.float64)
+    at_least = prob >= threshold
     low = np.minimum(0.5 * prob / np.maximum(threshold, 1e-12), BELOW_HALF)
-    high = np.maximum(0.5 + 0.5 * (prob - threshold) / np.maximum(1 - np.asarray(threshold), 1e-12), HALF)
+    high = np.clip(0.5 + 0.5 * (prob - threshold) / np.maximum(1 - threshold, 1e-12), HALF, 1.0)
     return np.where(at_least, high, low).astype(np.float32)
 
 

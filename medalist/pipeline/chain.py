@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from medalist.crossfit import apply_inside, fit_outside
+from medalist.decisions.calibration import apply_clip
 from medalist.decisions.rules import default_rule, rules
 from medalist.ensembles import ensembles
 from medalist.ensembles.members import Members
@@ -173,4 +174,8 @@ class Chain:
         if self.rule.facts["gives"] == "prob":
             prob_MC = self.decided(state, prob_MC)
         new_MC = shifted(shift, prob_MC, readable_M)
-        return (new_MC if self.rule.facts["gives"] == "prob" else self.decided(state, new_MC)), new_MC
+        if self.rule.facts["gives"] == "prob":
+            # A class that the test set seems to lack must not cost more than the clip lets it.
+            new_MC = apply_clip(new_MC, state["rule"]["low"], state["rule"]["high"])
+            return new_MC, new_MC
+        return self.decided(state, new_MC), new_MC

@@ -25,7 +25,8 @@ from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
 
-TOY_ROWS = 12
+TOY_FOLDS = 3
+TOY_CLASSES = 64  # with more, not all of them come in the toy
 FOLLOWS_PRIOR = ("argmax", "calibrated")
 
 
@@ -167,22 +168,23 @@ def _unfit(recipe: Recipe, table: ImageTable) -> Iterator[str]:
     """What ensemble, rule or metric refuse of the dataset's task and classes, found on a toy of equal members."""
     chain = Chain.of(recipe, table.classes)
     num_classes = len(table.classes)
-    y = np.arange(TOY_ROWS) % num_classes
+    num_shown = min(num_classes, TOY_CLASSES)
+    y = np.arange(TOY_FOLDS * num_shown) % num_shown
     truth: Any = y[:, None] == np.arange(num_classes) if table.task == "tags" else y
-    prob_NRC = np.full((TOY_ROWS, num_members(recipe), num_classes), 1 / num_classes, np.float32)
+    prob_NRC = np.full((len(y), num_members(recipe), num_classes), 1 / num_classes, np.float32)
     served = ensembles.bind(recipe.ensemble).facts.get("tasks", (table.task,))
     if table.task not in served:
         yield f"ensemble: {recipe.ensemble} serves {', '.join(served)}, this dataset is {table.task}"
         return
+    fold_N = np.arange(len(y)) // num_shown
     yield from _tried(
         f"{recipe.ensemble}, {chain.rule.text}, {recipe.metric}",
-        lambda: metrics.bind(recipe.metric)(truth, _toy_answers(chain, prob_NRC, truth)),
+        lambda: metrics.bind(recipe.metric)(truth, _toy_answers(chain, prob_NRC, truth, fold_N)),
     )
 
 
-def _toy_answers(chain: Chain, prob_NRC: np.ndarray, truth: Any) -> np.ndarray:
+def _toy_answers(chain: Chain, prob_NRC: np.ndarray, truth: Any, fold_N: np.ndarray) -> np.ndarray:
     """All members together; and each by itself, which may be refused too."""
-    fold_N = np.arange(TOY_ROWS) % 3
     for member in range(prob_NRC.shape[1]):
         chain.by_itself(member).fit(prob_NRC[:, member : member + 1], truth, fold_N)
     return chain.answers(chain.fit(prob_NRC, truth, fold_N), prob_NRC)

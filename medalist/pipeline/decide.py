@@ -107,7 +107,8 @@ def decide(
     y, names = truth.labels, [run.name for run in runs]
     oof_NRC = Members([run.oof_NC for run in runs])
     found = chain.crossfit(oof_NRC, y, truth.fold_N)
-    notes = tell_views(chain, found, oof_NRC, y, truth.fold_N, names) + tell_weights(found.state, names)
+    notes = tell_views(chain, found, oof_NRC, y, truth.fold_N, names)
+    notes += tell_weights(found.state, names[:: chain.num_views])
     fit_NC = _in_sample(chain, found.state, runs)
     in_sample = metrics.bind(chain.metric)(y, chain.decided(found.state, fit_NC)) if len(fit_NC) else None
     told = estimate(chain.metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed)

@@ -40,7 +40,7 @@ def predict(
     sink: Sink = ignore,
     warn: Callable[[str], None] = lambda line: None,
 ) -> str:
-    """Answer for images that the run never met, bit for bit as it answered its test images.
+    """Answer for images that the run never met, bit for bit as it answered its test images; class counts aside.
 
     Args:
         run_folder: folder of a finished run or blend.
@@ -67,6 +67,8 @@ def predict(
         if run not in answers:
             answers[run] = _run_answers(run, files, cache_folder(cache), sink)
     found = next(iter(answers.values()))[1]
+    if facts["kind"] == "run" and load_recipe(run_folder / "recipe.yaml").counts:
+        warn("the run met known class counts of its test set; these images are answered without")
     for file, fact in zip(files, found, strict=True):
         if not fact.ok:
             warn(f"{file}: {fact.reason}; answered by the class prior")

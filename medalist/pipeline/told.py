@@ -59,7 +59,7 @@ def tell_rule(state: State) -> list[str]:
         wanted = facts["value_if_calibrated"]
         return [f"one threshold {rule['value']:.3f}; calibrated tags would want {wanted:.3f}, a gap is miscalibration"]
     if "log_loss_one_more" in facts:
-        gain = f", expected gain {facts['expected_gain']:.5f}" if "expected_gain" in facts else ""
+        gain = f", expected gain {facts['expected_gain']:.5f}" if facts.get("expected_gain", 0) > 0 else ""
         clip = f"clip: {facts['beyond']} answers lie beyond it, {facts['errors']} of them wrong{gain}; log-loss"
         worse = f"{facts['log_loss_one_more']:.4f} with one mistake more"
         return [f"{clip} {facts['log_loss']:.4f} on the rows it was fitted on, {worse}"]

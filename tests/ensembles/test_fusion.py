@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -40,6 +40,7 @@ def test_the_rule_at_one_half_gives_the_fused_sets(cut: float | list[float]) -> 
 @given(
     arrays(np.float32, 20, elements=st.floats(0, 1, width=32)), st.one_of(st.floats(0, 1), st.floats(0, 1, width=32))
 )
+@example(np.ones(20, np.float32), 0.9999999)
 def test_bending_keeps_the_order_and_the_set(prob_N: np.ndarray, cut: float) -> None:
     prob_N[:3] = np.clip(np.float32(cut) + np.array([-1e-8, 0, 1e-8], np.float32), 0, 1)
     bent_N = bend(prob_N, cut)

@@ -84,6 +84,12 @@ def test_predict_weighs_the_views_as_the_run_did(viewed: Path, competition: Path
     assert len(answers.keys() & submitted.keys()) > 20
 
 
+def test_classes_named_by_numbers_are_text() -> None:
+    recipe = load_recipe(None, ["counts={0: 3, 007: 3}", "data.positive=1"], metric="accuracy")
+    assert recipe.counts == {"0": 3, "007": 3}
+    assert recipe.data.positive == "1"
+
+
 def test_counts_that_do_not_fit_are_told(competition: Path, tmp_path: Path) -> None:
     recipe = load_recipe(None, ["counts={circle: 3}"], metric="accuracy", backbones=("embedded",))
     with pytest.raises(RecipeError, match="counts: needs each class once"):

@@ -25,7 +25,8 @@ def medalist(competition: Path, cache: Path, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("own")
 
     def typed(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "medalist.cli", *words, "--cache", str(cache)]
+        command = [sys.executable, "-m", "medalist.cli", *words]
+        command += ["--cache", str(cache)] if words[0] in ("run", "predict") else []
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
     def change(code: str) -> None:
@@ -54,6 +55,8 @@ def test_it_runs_predicts_and_is_told_from_another(medalist: object, competition
     allowed = [*command, "heads=ridge", "--allow-code", "own_scores:worst_class"]
     assert "worst_class 0." in typed(*allowed).stdout
     assert typed("predict", "out", str(next((competition / "test").iterdir()))).returncode == 0
+    blended = typed("blend", "out", "--out", "blended", "--allow-code", "own_scores:worst_class")
+    assert "worst_class 0." in blended.stdout
     change(CODE.replace("min(", "max("))
     again = typed(*allowed)
     assert again.returncode == 1

@@ -53,6 +53,26 @@ def test_the_followed_prior_is_the_planted_one_and_the_answer_where_nothing_is_s
     np.testing.assert_allclose(shifted(state, prob_MC, readable_M)[0], shift.new_C, atol=1e-6)
 
 
+def test_a_class_that_the_test_set_lacks_keeps_what_the_clip_leaves_it() -> None:
+    (prob_NC, y_N), (prob_MC, _) = drawn([0.4, 0.3, 0.3], 3000, 4), drawn([0.0, 0.5, 0.5], 1000, 5)
+    run = Predictions(
+        "net",
+        tuple(map(str, range(3000))),
+        tuple(map(str, range(1000))),
+        prob_NC,
+        prob_MC[None],
+        prob_NC[:0],
+        "prob",
+        "",
+        "",
+    )
+    truth = Truth(y_N, CLASSES, np.arange(3000), np.arange(3000) % 5)
+    chain = Chain("log_loss", "mean", "calibrated(low=0.01)", CLASSES)
+    found = decide(chain, [run], truth, np.ones(1000, bool), test_prior="tested")
+    assert any("taken into account" in note for note in found.notes)
+    assert found.answers_M.min() > 0.009
+
+
 def test_no_shift_changes_nothing() -> None:
     (before, _), (after, notes) = (decided("log_loss", 2, prior, [0.6, 0.3, 0.1]) for prior in ("train", "tested"))
     assert before == after
