@@ -121,7 +121,8 @@ def bend(prob: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:
     at_least = prob >= threshold
     low = np.minimum(0.5 * prob / np.maximum(threshold, 1e-12), BELOW_HALF)
     high = np.clip(0.5 + 0.5 * (prob - threshold) / np.maximum(1 - threshold, 1e-12), HALF, 1.0)
-    return np.where(at_least, high, low).astype(np.float32)
+    bent: np.ndarray = np.where(at_least, high, low).astype(np.float32)
+    return bent
 
 
 def _fused(members: Members, y: Any, metric: str, seed: int, threshold: Threshold, *, least: int) -> State:
