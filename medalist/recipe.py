@@ -91,7 +91,8 @@ class Recipe(Section):
     folds: FoldSection = FoldSection()
     heads: tuple[str, ...] = ("ridge", "logistic")
     members: Literal["fused", "each", "both"] = Field(
-        "fused", description="heads on all backbones' features side by side, on those of each alone, or both"
+        "fused",
+        description="heads on all backbones' features side by side, on those of each (and each size) alone, or both",
     )
     ensemble: str = "blend"
     decide: str | None = Field(None, description="decision rule; null: the metric's own")

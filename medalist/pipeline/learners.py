@@ -33,7 +33,7 @@ class Sight:
     """What a learner sees.
 
     Args:
-        backbone: the only one; empty where all are side by side.
+        backbone: the only one, in one size; empty where all are side by side.
         views: name of each view that is answered by itself (the first is empty: the head learns from it), and which
             spaces it shows.
     """
@@ -68,22 +68,28 @@ def learners_of(recipe: Recipe, spaces: Sequence[Space]) -> list[Learner]:
     """Each head of a recipe on each sight."""
     from medalist.training.heads import heads
 
-    names = list(dict.fromkeys(space.key["name"] for space in spaces))
+    names = list(dict.fromkeys(_eyes(space, len(recipe.size)) for space in spaces))
     alone = [] if recipe.members == "fused" or len(names) == 1 else names
     shown = [*([""] if recipe.members != "each" or not alone else []), *alone]
     sights = [_sight(recipe, spaces, backbone) for backbone in shown]
     return [Learner(heads.bind(text).text, sight) for sight in sights for text in recipe.heads]
 
 
+def _eyes(space: Space, num_sizes: int) -> str:
+    """The backbone of a space, in several sizes with its own: `mobilenetv2 at 288 px`."""
+    name = str(space.key["name"])
+    return f"{name} at {space.key['preprocessing']['height']} px" if num_sizes > 1 else name
+
+
 def num_members(recipe: Recipe) -> int:
     """How many members its learners will be, before anything is known of the backbones but how many there are."""
-    num_backbones = max(len(recipe.backbones), 1)
+    num_backbones = max(len(recipe.backbones), 1) * max(len(recipe.size), 1)
     num_sights = {"fused": 1, "each": num_backbones, "both": num_backbones + (num_backbones > 1)}[recipe.members]
     return len(recipe.heads) * num_sights * (len(recipe.views) if recipe.fuse == "answers" else 1)
 
 
 def _sight(recipe: Recipe, spaces: Sequence[Space], backbone: str) -> Sight:
-    mine = [i for i, space in enumerate(spaces) if backbone in ("", space.key["name"])]
+    mine = [i for i, space in enumerate(spaces) if backbone in ("", _eyes(space, len(recipe.size)))]
     if recipe.fuse == "features":
         return Sight(backbone, (("", tuple(mine)),))
     parts = ((view, tuple(i for i in mine if spaces[i].key["view"] == view)) for view in recipe.views)

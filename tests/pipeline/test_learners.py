@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from medalist.predictions import Predictions
 from medalist.recipe import load_recipe
 
 SPACES = [
-    Space({"name": name, "view": view, "tap": tap}, 4)
+    Space({"name": name, "view": view, "tap": tap, "preprocessing": {"height": 64}}, 4)
     for name in ("big", "small")
     for view in ("center", "flip")
     for tap in ("pooled", "middle")
@@ -48,6 +49,14 @@ def test_a_head_a_backbone() -> None:
     each = {"ridge of big": big, "knn of big": big, "ridge of small": small, "knn of small": small}
     assert columns("members=each") == each
     assert columns("members=both") == columns() | each
+
+
+def test_a_larger_input_is_a_member() -> None:
+    larger = [replace(space, key={**space.key, "preprocessing": {"height": 96}}) for space in SPACES[:4]]
+    recipe = load_recipe(None, ["heads=ridge", "members=each", "size=[64, 96]"], metric="accuracy", backbones=("big",))
+    found = {one.name: one.sight.views[0][1] for one in learners_of(recipe, [*SPACES[:4], *larger])}
+    assert found == {"ridge of big at 64 px": (0, 1, 2, 3), "ridge of big at 96 px": (4, 5, 6, 7)}
+    assert num_members(recipe) == 2
 
 
 def test_a_view_is_a_member() -> None:
