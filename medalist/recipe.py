@@ -92,7 +92,7 @@ class Recipe(Section):
     heads: tuple[str, ...] = ("ridge", "logistic")
     members: Literal["fused", "each", "both"] = Field(
         "fused",
-        description="heads on all backbones' features side by side, on those of each (and each size) alone, or both",
+        description="heads on all backbones side by side, on each (in each size) alone, or both",
     )
     ensemble: str = "blend"
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
