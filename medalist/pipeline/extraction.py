@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medalist.backbones import Backbone
 from medalist.data.facts import Facts
+from medalist.data.table import ImageTable, Rejected
 from medalist.errors import MismatchError
 from medalist.features.bank import NETWORKS, Space
+from medalist.features.rows import Rows
 from medalist.progress import Sink, fan_out, ignore
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
@@ -32,6 +36,35 @@ class Extracted:
     facts: tuple[Facts, ...]
     spaces: tuple[Space, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Features:
+    """The images of a table as rows of numbers.
+
+    Args:
+        train: the N labelled rows whose image could be read.
+        test: all M test rows.
+        x_ND: features of `train`, read when asked for; the spaces' columns side by side.
+        x_test_MD: features of `test`; a row without a readable image holds zeros.
+        readable_M: which test rows have features.
+        group_N: int64 group of each training row (a group column, duplicates): whole in folds and bootstrap.
+        hashes: N hashes of bytes.
+        test_hashes: M hashes of bytes, empty where unreadable.
+        extracted: what the columns are, and how they came to be.
+        rejected: labelled and test rows whose file could not be read.
+    """
+
+    train: ImageTable
+    test: ImageTable
+    x_ND: Rows
+    x_test_MD: Rows
+    readable_M: np.ndarray
+    group_N: np.ndarray
+    hashes: tuple[str, ...]
+    test_hashes: tuple[str, ...]
+    extracted: Extracted
+    rejected: tuple[Rejected, ...] = ()
 
 
 def extract(

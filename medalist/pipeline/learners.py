@@ -10,22 +10,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from medalist.data.splits import Folds
 from medalist.features.bank import Space
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted
+from medalist.pipeline.extraction import Features
 from medalist.pipeline.kept import label_lists
 from medalist.predictions import Predictions
 from medalist.progress import Sink
 from medalist.recipe import Recipe
 from medalist.store import failpoint, hash_json
-
-if TYPE_CHECKING:
-    from medalist.data.splits import Folds
-    from medalist.pipeline.way import Features
 
 
 @dataclass(frozen=True)

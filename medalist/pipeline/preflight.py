@@ -15,7 +15,8 @@ from medalist.data.table import TEST, ImageTable
 from medalist.engines.local import usable_cores
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check, check_table
-from medalist.pipeline.way import Features, read
+from medalist.pipeline.extraction import Features
+from medalist.pipeline.way import read
 from medalist.pipeline.whole import Log, carry_out
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe

@@ -7,7 +7,6 @@ Nothing here chooses by experiment; every choice that looks at labels is cross-f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,46 +18,16 @@ from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TEST, ImageTable, Rejected
 from medalist.errors import DataError
 from medalist.features.bank import FeatureBank
-from medalist.features.rows import Rows
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, Truth
 from medalist.pipeline.decide import decide as decide_on
-from medalist.pipeline.extraction import Extracted, extract
+from medalist.pipeline.extraction import Features, extract
 from medalist.pipeline.kept import asking
 from medalist.pipeline.learners import fit_learner, learners_of
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.submissions.writers import write
-
-
-@dataclass(frozen=True)
-class Features:
-    """The images of a table as rows of numbers.
-
-    Args:
-        train: the N labelled rows whose image could be read.
-        test: all M test rows.
-        x_ND: features of `train`, read when asked for; the spaces' columns side by side.
-        x_test_MD: features of `test`; a row without a readable image holds zeros.
-        readable_M: which test rows have features.
-        group_N: int64 group of each training row (a group column, duplicates): whole in folds and bootstrap.
-        hashes: N hashes of bytes.
-        test_hashes: M hashes of bytes, empty where unreadable.
-        extracted: what the columns are, and how they came to be.
-        rejected: labelled and test rows whose file could not be read.
-    """
-
-    train: ImageTable
-    test: ImageTable
-    x_ND: Rows
-    x_test_MD: Rows
-    readable_M: np.ndarray
-    group_N: np.ndarray
-    hashes: tuple[str, ...]
-    test_hashes: tuple[str, ...]
-    extracted: Extracted
-    rejected: tuple[Rejected, ...] = ()
 
 
 def read(recipe: Recipe, root: Path) -> ImageTable:

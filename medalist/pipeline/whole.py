@@ -20,7 +20,7 @@ from medalist.pipeline.backbones import backbone_notes, choose
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Decision
-from medalist.pipeline.extraction import SETTLED
+from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.kept import save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.predictions import Predictions
@@ -66,7 +66,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
 
 def carry_out(
     recipe: Recipe, table: ImageTable, out: Path, *, cache: Path, log: Log
-) -> tuple[way.Features, Folds, Decision]:
+) -> tuple[Features, Folds, Decision]:
     """From a table to everything that a run folder holds but its summary."""
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / "recipe.yaml", recipe.to_yaml().encode())
@@ -92,7 +92,7 @@ def carry_out(
 
 
 def summarise(
-    recipe: Recipe, table: ImageTable, features: way.Features, folds: Folds, decision: Decision, log: Log
+    recipe: Recipe, table: ImageTable, features: Features, folds: Folds, decision: Decision, log: Log
 ) -> Summary:
     """The numbers and sentences of a run."""
     return Summary(
@@ -114,7 +114,7 @@ def summarise(
     )
 
 
-def _row_notes(features: way.Features, folds: Folds) -> list[str]:
+def _row_notes(features: Features, folds: Folds) -> list[str]:
     """What a reader of the score must know of its rows."""
     train, notes = features.train, []
     size_G = np.bincount(features.group_N)
@@ -138,7 +138,7 @@ def _row_notes(features: way.Features, folds: Folds) -> list[str]:
 
 
 def _decision_facts(
-    recipe: Recipe, runs: Sequence[Predictions], features: way.Features, decision: Decision
+    recipe: Recipe, runs: Sequence[Predictions], features: Features, decision: Decision
 ) -> dict[str, Any]:
     chain = Chain.of(recipe, features.train.classes)
     return {
