@@ -146,13 +146,13 @@ class Chain:
         return Crossfitted(answers_N, prob_NC, tuple(states), self.fit(prob_NRC, y, fold_N))
 
     def answer_all(
-        self, state: State, prob_LRC: Any, readable_M: np.ndarray, prior_C: np.ndarray
+        self, state: State, prob_LC: np.ndarray, readable_M: np.ndarray, prior_C: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Answers to M images of which L could be read; of the others nothing is known but how often each class comes.
 
         Args:
             state: of the chain, fitted on all rows; its `shift`, where it has one, is how the class frequencies differ.
-            prob_LRC: probabilities of the members for the readable images.
+            prob_LC: probabilities of the blend for the readable images.
             readable_M: which images those are.
             prior_C: share of each class, or frequency of each tag, in training; the rule decides on it as on any other
                 row.
@@ -161,8 +161,7 @@ class Chain:
             Answers, M rows of what the metric eats, and the probabilities (M, C) behind them.
         """
         prob_MC = np.tile(prior_C.astype(np.float32), (len(readable_M), 1))
-        if readable_M.any():
-            prob_MC[readable_M] = self.blended(state, prob_LRC)
+        prob_MC[readable_M] = prob_LC
         if shift := state.get("shift"):
             return self._shifted(state, shift, prob_MC, readable_M)
         return self.decided(state, prob_MC), prob_MC

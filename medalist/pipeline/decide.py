@@ -161,8 +161,7 @@ def _answer(
 ) -> _Test:
     """Answer the test rows; a shift of class frequencies goes into the chain's state."""
     state, notes = found.state, list[str]()
-    test_LRC = Members([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs])
-    prob_LC = chain.blended(state, test_LRC)
+    prob_LC = chain.blended(state, Members([run.test_KMC.mean(axis=0, dtype=np.float32) for run in runs]))
     if test_prior == "tested":
         calibrated = chain.rule.facts["gives"] == "prob"
         seen_NC = found.answers_N if calibrated else found.prob_NC
@@ -170,7 +169,7 @@ def _answer(
         state["shift"], shift = learn_shift(seen_NC, truth.labels, seen_LC, calibrated=calibrated, seed=chain.seed)
         notes.append(tell_shift(shift, truth.classes))
     prior_C = prior(truth.labels, len(truth.classes))
-    answers_M, prob_MC = chain.answer_all(state, test_LRC, readable_M, prior_C)
+    answers_M, prob_MC = chain.answer_all(state, prob_LC, readable_M, prior_C)
     if counts is not None:
         answers_M = labels_with_counts(prob_MC, counts, truth.classes)
         notes.append("test images were given the class counts that the recipe knows; the score is of answers without")

@@ -76,7 +76,8 @@ def predict(
     readable_M = np.array([fact.ok for fact in found], dtype=bool)
     prior_C = prior(table.labels, len(table.classes))
     chain = _chain(run_folder, facts, table.classes)
-    answers_M, prob_MC = chain.answer_all(facts["chain"], np.stack(members, axis=1), readable_M, prior_C)
+    prob_LC = chain.blended(facts["chain"], np.stack(members, axis=1))
+    answers_M, prob_MC = chain.answer_all(facts["chain"], prob_LC, readable_M, prior_C)
     ids = _ids(files)
     return _csv(asking(table, ids, answers_M), ids, answers_M, prob_MC)
 
