@@ -191,8 +191,8 @@ def clip_facts(warm_NC: np.ndarray, y_N: np.ndarray, low: float, high: float) ->
 
     Returns:
         `beyond` rows all of whose other classes were raised to the clip, `errors` among them; their `error_rate`, the
-        mean of its posterior; `log_loss`; `expected_gain` of the clip in log-loss at that error rate; and
-        `log_loss_one_more`, if one row beyond the clip more were wrong.
+        mean of its posterior; `log_loss_in_sample`, of these rows; `expected_gain` of the clip in log-loss at that
+        error rate; and `log_loss_one_more`, if one row beyond the clip more were wrong.
     """
     num_classes = warm_NC.shape[1]
     if not len(y_N) or num_classes < 2:
@@ -211,7 +211,7 @@ def clip_facts(warm_NC: np.ndarray, y_N: np.ndarray, low: float, high: float) ->
         "beyond": num_beyond,
         "errors": errors,
         "error_rate": rate,
-        "log_loss": loss,
+        "log_loss_in_sample": loss,
         "expected_gain": float(gain) / len(y_N),
         "log_loss_one_more": loss + float(np.log(right) - np.log(wrong)) / len(y_N),
     }

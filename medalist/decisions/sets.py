@@ -71,7 +71,7 @@ def threshold(
     kept_NC = permitted(prob_NC, at_most, groups)
     if value is None and average == "micro":
         value, score = micro.best_micro_threshold(kept_NC, y_NC, beta=beta)
-        facts = {"f_micro": score, "value_if_calibrated": score / (1 + beta**2)}
+        facts = {"f_micro_in_sample": score, "value_if_calibrated": score / (1 + beta**2)}
     elif value is None:
         value = thresholds.best_threshold(kept_NC, dense(y_NC), at_least=at_least, beta=beta)
     return {"value": float(value), **state, "facts": facts}

@@ -190,10 +190,10 @@ def fit_floor(prob_NC: np.ndarray, y_NC: np.ndarray | csr_array, tag_map: TagMap
         "beyond": num_beyond,
         "errors": errors,
         "error_rate": (errors + 0.5) / (num_beyond + 1),
-        "log_loss": (cost(low) + 0.5 * float(np.log(low) + np.log1p(-low))) / total,
+        "log_loss_in_sample": (cost(low) + 0.5 * float(np.log(low) + np.log1p(-low))) / total,
     }
     right_X, wrong_X = np.log1p(-tail_CB[beyond_CB]), np.log(tail_CB[beyond_CB])
     gain_X = facts["error_rate"] * (np.log(low) - wrong_X) + (1 - facts["error_rate"]) * (np.log1p(-low) - right_X)
     facts["expected_gain"] = float(gain_X @ seen_CB[beyond_CB]) / total
-    facts["log_loss_one_more"] = facts["log_loss"] + float(np.log1p(-low) - np.log(low)) / total
+    facts["log_loss_one_more"] = facts["log_loss_in_sample"] + float(np.log1p(-low) - np.log(low)) / total
     return low, facts

@@ -62,5 +62,5 @@ def tell_rule(state: State) -> list[str]:
         gain = f", expected gain {facts['expected_gain']:.5f}" if facts.get("expected_gain", 0) > 0 else ""
         clip = f"clip: {facts['beyond']} answers lie beyond it, {facts['errors']} of them wrong{gain}; log-loss"
         worse = f"{facts['log_loss_one_more']:.4f} with one mistake more"
-        return [f"{clip} {facts['log_loss']:.4f} on the rows it was fitted on, {worse}"]
+        return [f"{clip} {facts['log_loss_in_sample']:.4f} on the rows it was fitted on, {worse}"]
     return []

@@ -152,7 +152,7 @@ def test_the_clip_is_the_mean_of_its_posterior_and_the_facts_say_so() -> None:
     y_more_N = y_N.copy()
     y_more_N[50] = 1 - y_more_N[50]
     clipped_NC = apply_clip(prob_NC, low, high)
-    assert facts["log_loss"] == pytest.approx(log_loss(y_N, clipped_NC), rel=1e-5)
+    assert facts["log_loss_in_sample"] == pytest.approx(log_loss(y_N, clipped_NC), rel=1e-5)
     assert facts["log_loss_one_more"] == pytest.approx(log_loss(y_more_N, clipped_NC), rel=1e-5)
     # By hand: at this error rate the clip saves the difference of two cross-entropies.
     rate, tail = facts["error_rate"], 1e-6

@@ -110,7 +110,7 @@ def test_the_clip_of_tags_is_the_mean_of_its_posterior() -> None:
     rate, tail = facts["error_rate"], 1e-6
     gain = rate * np.log(low / tail) + (1 - rate) * np.log((1 - low) / (1 - tail))
     assert facts["expected_gain"] == pytest.approx(gain, rel=2e-2)
-    assert facts["log_loss_one_more"] - facts["log_loss"] == pytest.approx(np.log((1 - low) / low) / 20_000)
+    assert facts["log_loss_one_more"] - facts["log_loss_in_sample"] == pytest.approx(np.log((1 - low) / low) / 20_000)
 
 
 def test_log_loss_of_tags_gets_better_by_the_rule() -> None:
