@@ -23,12 +23,12 @@ from medalist.pipeline.decide import Decision
 from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.kept import save_table, save_unseen
 from medalist.pipeline.learners import slug
+from medalist.pipeline.outcome import DECISION, SUBMISSION
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
 from medalist.recipe import Recipe
 from medalist.store import failpoint, write_atomic
 
-SUBMISSION = "submission.csv"
 FINAL = {
     "refit": "test images are answered by heads fitted on all labelled images, more than those that were scored saw"
     " (final=folds takes the mean of the folds' models instead)",
@@ -83,7 +83,7 @@ def carry_out(
         decision = way.decide(recipe, runs, features, folds)
         decision.blend.save(out / "predictions" / slug(recipe.ensemble))
         save_unseen(decision.oof_N, out)
-        ledger.write_json(out / "decision.json", _decision_facts(recipe, runs, features, decision))
+        ledger.write_json(out / DECISION, _decision_facts(recipe, runs, features, decision))
     with stage("submit", log.sink, log.seconds):
         failpoint("before-submission")
         if len(features.test):
