@@ -1,35 +1,13 @@
-"""A recipe: YAML of what differs from the defaults, plus `key=value` overrides -> one frozen, checked Recipe.
-
-Shapes are checked here, names and signatures by `pipeline.check`. Every default lives in this file, once.
-"""
+"""The keys of a recipe: every default lives in this file, once; shapes are checked here, names by `pipeline.check`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from medalist.errors import RecipeError, near
 from medalist.store import hash_json
-
-
-class TextLoader(yaml.SafeLoader):
-    """YAML in which a class named `no`, `007` or `1_000` stays text; true, false, null and plain numbers do not."""
-
-
-TextLoader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"true|false", "tf"),
-    ("null", r"null|~|", ["n", "~", ""]),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?", "-+0123456789"),
-):
-    TextLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^({_pattern})$"), list(_first))
 
 
 class Section(BaseModel):
@@ -70,6 +48,75 @@ class FoldSection(Section):
     duplicates: bool = Field(True, description="equal bytes, equal pixels and near-duplicates share a fold")
 
 
+class PhaseSection(Section):
+    """A stretch of fine-tuning in which the same part of the network trains."""
+
+    train: str = Field("all", description="head | from: LAYER | last 30 % | all; `medalist backbones NAME --layers`")
+    epochs: int = Field(8, ge=1, le=1000)
+    lr: float = Field(1e-4, gt=0, description="learning rate of the body's last layer")
+    head_lr: float | None = Field(None, gt=0, description="of the head; null: the same")
+    decay: float = Field(1.0, gt=0, le=1, description="each earlier layer's learning rate is so much of the next one's")
+    schedule: str = Field("cosine(warmup=0.1)", description="how learning rates move within the phase")
+    size: Annotated[int, Field(ge=32, le=2048)] | None = Field(None, description="input side; null: finetune.size")
+
+
+class RampSection(Section):
+    """Epochs without augmentation at first, with less and less towards the end, without at last."""
+
+    first: int = Field(0, ge=0)
+    fade: int = Field(0, ge=0)
+    last: int = Field(0, ge=0)
+
+
+class FinetuneSection(Section):
+    """Backbones trained on augmented images, each a member of its own beside the heads on frozen features."""
+
+    backbones: tuple[str, ...] = Field((), description="empty: all of the recipe's, each by itself")
+    phases: tuple[PhaseSection, ...] = (PhaseSection(),)
+    size: Annotated[int, Field(ge=32, le=2048)] | None = Field(
+        None, description="input side of training and answers; null: the weights' own"
+    )
+    head: str = Field("linear", description="linear | dense(units=1024, dropout=0.5) | arcface")
+    start: Literal["exact", "random"] = Field("exact", description="the head begins as the solution on frozen features")
+    loss: str | None = Field(None, description="null: cross_entropy, for tags bce")
+    augment: str = Field("random_resized_crop(scale=(0.5, 1.0)) | flip", description="see docs/AUGMENTING.md")
+    ramp: RampSection = RampSection()
+    mix: str | None = Field(None, description="mixup(alpha=0.2) | cutmix(alpha=1.0)")
+    mix_last: int = Field(0, ge=0, description="epochs at the end without mixing")
+    optimiser: str = Field("adamw(weight_decay=0.05)", description="any of timm.optim's")
+    sam: float | None = Field(None, gt=0, description="radius of sharpness-aware minimisation")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of an average of the weights, which then answers")
+    batchnorm: Literal["frozen", "affine-frozen", "train"] = "frozen"
+    batch: int = Field(32, ge=1, le=65536)
+    clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor has it")
+    steer: Literal["none", "inner", "fold"] = Field(
+        "none",
+        description="number of epochs by the other folds' mean curve | by a tenth of the training rows | by the fold"
+        " itself, whose score is then too good",
+    )
+    refit: Literal["anew", "continue"] = Field(
+        "anew", description="the model of all rows: trained anew, or the first fold's trained on with its rows back"
+    )
+    continue_epochs: int = Field(2, ge=1, description="epochs of refit: continue, at the last learning rate")
+    prefix: Literal["auto", "off"] = Field(
+        "auto", description="auto: what is never trained runs once an image and view"
+    )
+    workers: int | None = Field(None, ge=0, le=64, description="processes that augment; null: as many as pay")
+
+    @field_validator("backbones", "phases", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return () if value is None else (value,) if isinstance(value, str | dict) else value
+
+    @field_validator("phases")
+    @classmethod
+    def _not_empty(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise ValueError("needs at least one phase")
+        return value
+
+
 class Recipe(Section):
     """Everything that decides the bytes of a run, apart from the data and the weights themselves."""
 
@@ -94,6 +141,7 @@ class Recipe(Section):
         "fused",
         description="heads on all backbones side by side, on each (in each size) alone, or both",
     )
+    finetune: FinetuneSection | None = Field(None, description="null: backbones stay frozen")
     ensemble: str = "blend"
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
     test_prior: Literal["train", "tested"] = Field(
@@ -137,94 +185,3 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """All keys, resolved, as YAML that `load_recipe` reads back equal."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-
-def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (), **keys: Any) -> Recipe:
-    """Read a recipe and lay overrides over it.
-
-    Args:
-        source: a packaged recipe's name (`cats-dogs`), a YAML file, or None for the defaults.
-        overrides: `key=value` with dots for sections and YAML values: `folds.k=10`, `heads=[ridge, knn]`.
-        keys: top-level keys with Python values; None is passed over.
-
-    Raises:
-        RecipeError: all faults at once, each with the key, what was got and the near name.
-    """
-    tree = _read(source) if source is not None else {}
-    for key, value in keys.items():
-        if value is not None:
-            tree[key] = value
-    for override in overrides:
-        _override(tree, override)
-    try:
-        return Recipe.model_validate(tree)
-    except ValidationError as error:
-        raise RecipeError("\n".join(["the recipe has faults:", *_faults(error)])) from error
-
-
-def packaged_recipes() -> list[str]:
-    """Names of the recipes that the package brings."""
-    folder = resources.files("medalist") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def _read(source: str | Path) -> dict[str, Any]:
-    file = Path(source)
-    if file.suffix in (".yaml", ".yml"):
-        if not file.is_file():
-            raise RecipeError(f"there is no recipe file {str(file)!r}")
-        text = file.read_text(encoding="utf-8")
-    elif (name := str(source)) in packaged_recipes():
-        text = (resources.files("medalist") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    else:
-        known = packaged_recipes()
-        raise RecipeError(
-            f"unknown recipe {name!r}{near(name, known)}; known: {', '.join(known)}; a file of yours must end in .yaml"
-        )
-    try:
-        tree = _parse(text) or {}
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{source} is not YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{source} must hold keys and values (got {type(tree).__name__})")
-    return tree
-
-
-def _parse(text: str) -> Any:
-    return yaml.load(text, Loader=TextLoader)  # a SafeLoader: plain data only
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    if not sign or not key.strip():
-        raise RecipeError(f"{override!r} is not an override; type key=value, such as folds.k=10")
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            raise RecipeError(f"{override!r}: {section!r} is not a section of the recipe")
-    try:
-        tree[last] = _parse(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{override!r}: {text!r} is not a YAML value") from error
-
-
-def _faults(error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = _known_keys(fault["loc"][:-1])
-            lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)}; keys: {', '.join(known)}")
-        elif fault["type"] == "missing":
-            lines.append(f"  {key}: missing; type --{key} NAME, or {key}=NAME")
-        else:
-            lines.append(f"  {key}: {fault['msg']} (got {fault['input']!r})")
-    return lines
-
-
-def _known_keys(sections: Sequence[int | str]) -> list[str]:
-    fields: Mapping[str, Any] = Recipe.model_fields
-    for section in sections:
-        fields = fields[str(section)].annotation.model_fields
-    return list(fields)

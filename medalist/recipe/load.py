@@ -1,0 +1,140 @@
+"""A recipe: YAML of what differs from the defaults, plus `key=value` overrides -> one frozen, checked Recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from medalist.errors import RecipeError, near
+from medalist.recipe.keys import Recipe
+
+
+class TextLoader(yaml.SafeLoader):
+    """YAML in which a class named `no`, `007` or `1_000` stays text; true, false, null and plain numbers do not."""
+
+
+TextLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|false", "tf"),
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?", "-+0123456789"),
+):
+    TextLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^({_pattern})$"), list(_first))
+
+
+def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (), **keys: Any) -> Recipe:
+    """Read a recipe and lay overrides over it.
+
+    Args:
+        source: a packaged recipe's name (`cats-dogs`), a YAML file, or None for the defaults.
+        overrides: `key=value` with dots for sections and YAML values: `folds.k=10`, `heads=[ridge, knn]`.
+        keys: top-level keys with Python values; None is passed over.
+
+    Raises:
+        RecipeError: all faults at once, each with the key, what was got and the near name.
+    """
+    tree = _read(source) if source is not None else {}
+    for key, value in keys.items():
+        if value is not None:
+            tree[key] = value
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise RecipeError("\n".join(["the recipe has faults:", *_faults(error)])) from error
+
+
+def packaged_recipes() -> list[str]:
+    """Names of the recipes that the package brings."""
+    folder = resources.files("medalist") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def _read(source: str | Path) -> dict[str, Any]:
+    file = Path(source)
+    if file.suffix in (".yaml", ".yml"):
+        if not file.is_file():
+            raise RecipeError(f"there is no recipe file {str(file)!r}")
+        text = file.read_text(encoding="utf-8")
+    elif (name := str(source)) in packaged_recipes():
+        text = (resources.files("medalist") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        known = packaged_recipes()
+        raise RecipeError(
+            f"unknown recipe {name!r}{near(name, known)}; known: {', '.join(known)}; a file of yours must end in .yaml"
+        )
+    try:
+        tree = _parse(text) or {}
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{source} is not YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{source} must hold keys and values (got {type(tree).__name__})")
+    return tree
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=TextLoader)  # a SafeLoader: plain data only
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key.strip():
+        raise RecipeError(f"{override!r} is not an override; type key=value, such as folds.k=10")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = _inside(tree, section)
+        if not isinstance(tree, dict):
+            raise RecipeError(f"{override!r}: {section!r} is not a section of the recipe")
+    try:
+        tree[last] = _parse(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{override!r}: {text!r} is not a YAML value") from error
+
+
+def _inside(tree: dict[str, Any], section: str) -> Any:
+    """The section of a tree; `phases[0]` is the first of a list of them."""
+    name, _, place = section.partition("[")
+    inside = tree.setdefault(name, {})
+    if not place:
+        return inside
+    number = place.removesuffix("]")
+    known = isinstance(inside, list) and number.isdecimal() and int(number) < len(inside)
+    return inside[int(number)] if known else None
+
+
+def _faults(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = _known_keys(fault["loc"][:-1])
+            lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)}; keys: {', '.join(known)}")
+        elif fault["type"] == "missing":
+            lines.append(f"  {key}: missing; type --{key} NAME, or {key}=NAME")
+        else:
+            lines.append(f"  {key}: {fault['msg']} (got {fault['input']!r})")
+    return lines
+
+
+def _known_keys(sections: Sequence[int | str]) -> list[str]:
+    """Keys of a section; a place in a list of sections is passed over."""
+    fields: Mapping[str, Any] = Recipe.model_fields
+    for section in sections:
+        if isinstance(section, str):
+            fields = _section(fields[section].annotation).model_fields
+    return list(fields)
+
+
+def _section(annotation: Any) -> type[BaseModel]:
+    """The section in an annotation such as `Section | None` or `tuple[Section, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(_section(part) for part in get_args(annotation) if part not in (type(None), ...))
