@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="feature bank to reuse")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
-        x_ND, y, fold_N = load(arguments.data, arguments.cards, arguments.cache or Path(cache))
+        rows, y, fold_N = load(arguments.data, arguments.cards, arguments.cache or Path(cache))
+        x_ND = rows[:]
     num_classes = int(y.max()) + 1
     print(f"{len(x_ND)} x {x_ND.shape[1]}, {num_classes} classes, {fold_N.max() + 1} folds, {os.cpu_count()} cores")
     path_s, ours = timed(lambda: path_losses(x_ND, y, fold_N, num_classes))

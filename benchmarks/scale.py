@@ -26,7 +26,7 @@ from PIL import Image
 from table import ratio
 
 NUM_CLASSES, SIDE = 10, 64
-STAGES = ("read", "embed", "split", "fit", "ensemble", "decide", "submit")
+STAGES = ("read", "embed", "split", "fit", "decide", "submit")
 JOB_IMAGES, JOB_NETWORKS = 700_000, 4
 
 

@@ -1,6 +1,15 @@
 """Recipes: what a run is asked to do, as data. `keys.py` holds every key and default, `load.py` reads YAML."""
 
-from medalist.recipe.keys import FinetuneSection, FoldSection, PhaseSection, RampSection, Recipe
+from medalist.recipe.keys import DataSection, FinetuneSection, FoldSection, PhaseSection, RampSection, Recipe
 from medalist.recipe.load import load_recipe, packaged_recipes
 
-__all__ = ["FinetuneSection", "FoldSection", "PhaseSection", "RampSection", "Recipe", "load_recipe", "packaged_recipes"]
+__all__ = [
+    "DataSection",
+    "FinetuneSection",
+    "FoldSection",
+    "PhaseSection",
+    "RampSection",
+    "Recipe",
+    "load_recipe",
+    "packaged_recipes",
+]

@@ -99,9 +99,7 @@ class FinetuneSection(Section):
         "anew", description="the model of all rows: trained anew, or the first fold's trained on with its rows back"
     )
     continue_epochs: int = Field(2, ge=1, description="epochs of refit: continue, at the last learning rate")
-    prefix: Literal["auto", "off"] = Field(
-        "auto", description="auto: what is never trained runs once an image and view"
-    )
+    prefix: Literal["auto", "off"] = Field("auto", description="auto: untrained layers run once an image and view")
     workers: int | None = Field(None, ge=0, le=64, description="processes that augment; null: as many as pay")
 
     @field_validator("backbones", "phases", mode="before")
