@@ -16,11 +16,12 @@ from typing import Any
 
 from medalist.data.facts import Facts, known_facts
 from medalist.data.ingest import ingest
+from medalist.engines.ahead import ahead
 from medalist.engines.local import usable_cores
 from medalist.errors import RecipeError, near
 from medalist.features.bank import FeatureBank, Space
 from medalist.features.column import Column, Look
-from medalist.features.lanes import Lanes, ahead
+from medalist.features.lanes import Lanes
 from medalist.features.views import VIEWS
 from medalist.progress import Event, Sink, ignore, track
 

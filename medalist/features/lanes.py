@@ -1,19 +1,14 @@
-"""Threads around the forward passes: lanes that run them, and a reader that draws ahead."""
+"""Threads that run the forward passes."""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 
 from medalist.backbones.runtimes import Runtime
-
-T = TypeVar("T")
 
 
 class Lanes:
@@ -51,42 +46,3 @@ class Lanes:
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-
-
-def ahead(items: Iterator[T], depth: int) -> Generator[T]:
-    """`items`, drawn by a thread up to `depth` in advance: decoders go on while a forward pass runs."""
-    waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
-    closed = threading.Event()
-
-    def put(entry: tuple[bool, T | BaseException | None]) -> bool:
-        while not closed.is_set():
-            try:
-                waiting.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def draw() -> None:
-        end: BaseException | None = None
-        try:
-            for item in items:
-                if not put((True, item)):
-                    break
-        except BaseException as error:
-            end = error
-        finally:
-            if isinstance(items, Generator):
-                items.close()
-            put((False, end))
-
-    thread = threading.Thread(target=draw, name="medalist-ahead", daemon=True)
-    thread.start()
-    try:
-        while (entry := waiting.get())[0]:
-            yield entry[1]  # type: ignore[misc]
-        if entry[1] is not None:
-            raise entry[1]  # type: ignore[misc]
-    finally:
-        closed.set()
-        thread.join()

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from medalist.features import column
 from medalist.features.bank import FeatureBank
 from medalist.features.column import Look
 from medalist.features.extract import embed
-from medalist.features.lanes import ahead
 from medalist.progress import Event
 
 PATHS = [f"{i:02}.png" for i in range(22)]
@@ -153,27 +151,3 @@ def test_no_images_and_no_files(images: Path, backbones: list[Backbone], tmp_pat
     facts, spaces = embed(images, ["", "gone.png"], looks(backbones), cache=tmp_path / "cache")
     assert [fact.ok for fact in facts] == [False, False]
     assert len(spaces) == 2
-
-
-def test_ahead_keeps_order_hands_on_errors_and_closes() -> None:
-    closed = threading.Event()
-
-    def numbers(fail_at: int) -> Iterator[int]:
-        try:
-            for i in range(100):
-                if i == fail_at:
-                    raise ValueError("no more")
-                yield i
-        finally:
-            closed.set()
-
-    assert list(ahead(numbers(-1), 3)) == list(range(100))
-    drawn = ahead(numbers(5), 3)
-    assert [next(drawn) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(ValueError, match="no more"):
-        next(drawn)
-    closed.clear()
-    early = ahead(numbers(-1), 3)
-    assert next(early) == 0
-    early.close()
-    assert closed.is_set()
