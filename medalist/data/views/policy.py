@@ -5,6 +5,7 @@ Axes: H W pixels, C channels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,41 +58,50 @@ class Policy:
         Returns:
             (target.height, target.width, 3) uint8, contiguous; it may be read-only.
         """
-        if not any(step.fits for step in self.steps):
-            image_HWC = prepare(image_HWC, target)
-        for step in self.steps:
-            image_HWC = _maybe(step, image_HWC, draw, target, strength)
+        for step, key in self.drawn(draw, strength):
+            image_HWC = prepare(image_HWC, target) if step is None else _applied(step, key, image_HWC, target)
         return np.ascontiguousarray(image_HWC)
 
+    def drawn(self, draw: Draw, strength: float = 1.0) -> Iterator[tuple[Step | None, int]]:
+        """The operations that happen, in order, each with its key for `generator`; None is the backbone's own resize.
 
-def _maybe(
-    step: Step | Group, image_HWC: np.ndarray, draw: Draw, target: Preprocessing, strength: float = 1.0
-) -> np.ndarray:
-    """The step, if its coin says so."""
+        No pixel is looked at: what happens is known from the draw alone.
+        """
+        if not any(step.fits for step in self.steps):
+            yield None, 0
+        for step in self.steps:
+            yield from _tossed(step, draw, strength)
+
+
+def _tossed(step: Step | Group, draw: Draw, strength: float = 1.0) -> Iterator[tuple[Step | None, int]]:
+    """The step's operations, if its coin says so."""
     coin, key = draw.lot(step.place)
     if coin < step.p * strength:
-        return _apply(step, key, image_HWC, draw, target)
-    return prepare(image_HWC, target) if step.fits else image_HWC
+        yield from _opened(step, key, draw)
+    elif step.fits:
+        yield None, 0
 
 
-def _apply(step: Step | Group, key: int, image_HWC: np.ndarray, draw: Draw, target: Preprocessing) -> np.ndarray:
-    rng = generator(key)
+def _opened(step: Step | Group, key: int, draw: Draw) -> Iterator[tuple[Step | None, int]]:
+    """The operations of a step that happens."""
     if isinstance(step, Step):
-        pixels_HWC: np.ndarray = step.bound(image_HWC, rng, **({"target": target} if step.fits else {}))
-        return pixels_HWC
-    for inner, certain in order_of(step, rng):
-        if certain:
-            image_HWC = _apply(inner, draw.lot(inner.place)[1], image_HWC, draw, target)
-        else:
-            image_HWC = _maybe(inner, image_HWC, draw, target)
-    return image_HWC
+        yield step, key
+        return
+    for inner, certain in order_of(step, generator(key)):
+        yield from _opened(inner, draw.lot(inner.place)[1], draw) if certain else _tossed(inner, draw)
+
+
+def _applied(step: Step, key: int, image_HWC: np.ndarray, target: Preprocessing) -> np.ndarray:
+    more = {"target": target} if step.fits else {}
+    pixels_HWC: np.ndarray = step.bound(image_HWC, generator(key), **more)
+    return pixels_HWC
 
 
 def _try(step: Step) -> None:
     """Run an operation once: it tells what is wrong with its values."""
-    toy_HWC = np.arange(12 * 16 * 3, dtype=np.uint8).reshape(12, 16, 3)
+    toy_HWC = np.arange(12 * 16 * 3, dtype=np.uint16).astype(np.uint8).reshape(12, 16, 3)
     toy = Preprocessing(height=8, width=8, mean=(0.5,) * 3, std=(0.5,) * 3)
     try:
-        _apply(step, 0, toy_HWC, Draw(0, 0, ""), toy)
+        _applied(step, 0, toy_HWC, toy)
     except RecipeError as error:
         raise RecipeError(f"operation {step.text}: {error}") from error
