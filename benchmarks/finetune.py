@@ -71,7 +71,7 @@ def compare(args: argparse.Namespace) -> None:
     for role, theirs in found.items() if ours else ():
         faster = rates(ours, plan)[0] / rates(theirs, plan)[0]
         ratio(f"fine-tuning, {args.epochs} epochs, times the images a second", faster, role)
-        print(paired(role, loss_H(theirs, plan), loss_H(ours, plan)))
+        print(paired(role, losses_of(theirs, plan), losses_of(ours, plan)))
 
 
 def write_plan(args: argparse.Namespace) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def rates(found: dict[str, Any], plan: dict[str, Any]) -> tuple[float, float, fl
     return later, images * len(epoch_s) / sum(epoch_s), images * len(epoch_s) / found["wall_s"]
 
 
-def loss_H(found: dict[str, Any], plan: dict[str, Any]) -> np.ndarray:
+def losses_of(found: dict[str, Any], plan: dict[str, Any]) -> np.ndarray:
     """Log-loss of each held-out image."""
     y_H = np.array([row[2] for row in plan["holdout"]])
     prob_HC = np.asarray(found["prob_HC"])
@@ -149,7 +149,7 @@ def loss_H(found: dict[str, Any], plan: dict[str, Any]) -> np.ndarray:
 
 def line(role: str, found: dict[str, Any], plan: dict[str, Any]) -> str:
     """One trainer's numbers."""
-    loss = loss_H(found, plan)
+    loss = losses_of(found, plan)
     later, training, whole = rates(found, plan)
     stderr = loss.std(ddof=1) / len(loss) ** 0.5
     return f"{role:10s} {later:15.1f} {training:9.1f} {whole:6.1f} {loss.mean():9.4f} {stderr:7.4f}"

@@ -51,38 +51,27 @@ def compare(paths: list[str], folder: Path, rounds: int) -> None:
     cached = Pixels.build(Path("/"), paths, hashes, side=SIDE, cache=folder / "cache", max_bytes=4 << 30)
     print(f"cache of {cached.num_cached} images filled in {time.perf_counter() - start:.1f} wall seconds")
     bare = Pixels.build(Path("/"), paths, hashes, side=SIDE, cache=folder / "bare", max_bytes=0)
-    ways: dict[str, Callable[[], None]] = {
+    ways: dict[str, Callable[[], object]] = {
         "cache, crop and flip": lambda: shown(cached, paths, PLAIN),
         "files, crop and flip": lambda: shown(bare, paths, PLAIN),
         "by hand, crop and flip": by_hand(paths),
         "cache, typical": lambda: shown(cached, paths, TYPICAL),
         "files, typical": lambda: shown(bare, paths, TYPICAL),
-        "evaluation's stage": lambda: [look(path, [asdict(TARGET)]) for path in paths] and None,
-        "decode and prepare alone": lambda: (
-            [Picture(Path(path).read_bytes()).prepare(TARGET) for path in paths] and None
-        ),
+        "evaluation's stage": lambda: [look(path, [asdict(TARGET)]) for path in paths],
+        "decode and prepare alone": lambda: ([Picture(Path(path).read_bytes()).prepare(TARGET) for path in paths]),
     }
     rate = {name: len(paths) / seconds for name, seconds in processor_seconds(ways, rounds).items()}
     for name, value in rate.items():
         print(f"{name:28s} {value:8.1f} images a second")
-    ratio(
-        "crop and flip from the cache, times the images",
-        rate["cache, crop and flip"] / rate["by hand, crop and flip"],
-        "Pillow and torchvision",
-    )
-    ratio(
-        "crop and flip from the cache, times the images",
-        rate["cache, crop and flip"] / rate["files, crop and flip"],
-        "medalist from the files",
-    )
-    ratio(
-        "a typical policy from the cache, times the images",
-        rate["cache, typical"] / rate["files, typical"],
-        "medalist from the files",
-    )
+    for one, other, against in (
+        ("cache, crop and flip", "by hand, crop and flip", "Pillow and torchvision"),
+        ("cache, crop and flip", "files, crop and flip", "medalist from the files"),
+        ("cache, typical", "files, typical", "medalist from the files"),
+    ):
+        ratio(f"augmented images from the {one}, times", rate[one] / rate[other], against)
 
 
-def processor_seconds(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+def processor_seconds(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median of each, alternating; a round before the first pays for imports."""
     spent = {name: list[float]() for name in ways}
     for _ in range(rounds + 1):
@@ -101,7 +90,7 @@ def shown(pixels: Pixels, paths: list[str], policy: str) -> None:
             pass
 
 
-def by_hand(paths: list[str]) -> Callable[[], None]:
+def by_hand(paths: list[str]) -> Callable[[], object]:
     """What a Dataset's `__getitem__` does."""
     import torch
     from torchvision.transforms import v2
