@@ -1,9 +1,10 @@
 """Augmented images a second, one core: a policy of medalist against albumentations' own Compose of the same operations.
 
-Both sides get the same images, of the network's size already, since both would be handed what validation's resize makes
-of a file, and both go through that resize, which has nothing left to do; parameters and chances are equal. Where the policy crops at random, both get images of a cache's size
-(258 x 344), and albumentations' RandomResizedCrop with INTER_AREA stands against ours, which keeps Pillow's antialiased
-filter, the one of validation, and pays for it. Seconds are of the processor, so that a busy machine does little harm.
+Both sides get the same images, of the network's size already, and send them through validation's resize, which has
+nothing left to do: what a file's own resize costs is the same for both. Parameters and chances are equal. Where the
+policy crops at random, both get images of a cache's size (258 x 344), and albumentations' RandomResizedCrop with
+INTER_AREA stands against ours, which keeps Pillow's antialiased filter, the one of validation, and pays for it.
+Seconds are of the processor, so that a busy machine does little harm.
 A table gives microseconds of each operation by itself, at p = 1.
 
     python benchmarks/augment.py [--data DIR/cats-dogs]     # on drawn images without --data

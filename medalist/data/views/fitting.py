@@ -91,8 +91,16 @@ def random_scale_crop(
 
 
 def _resized(image_HWC: np.ndarray, box: Box, target: Preprocessing) -> np.ndarray:
-    image = Image.fromarray(image_HWC)
-    return np.asarray(image.resize((target.width, target.height), FILTERS[target.interpolation], box=box))
+    image, inside = _window(image_HWC, box)
+    return np.asarray(image.resize((target.width, target.height), FILTERS[target.interpolation], box=inside))
+
+
+def _window(image_HWC: np.ndarray, box: Box) -> tuple[Image.Image, Box]:
+    """The whole pixels around a box, and the box within them: Pillow would copy all of a large image."""
+    left, top, right, bottom = box
+    x, y = math.floor(left), math.floor(top)
+    image = Image.fromarray(image_HWC[y : math.ceil(bottom), x : math.ceil(right)])
+    return image, (left - x, top - y, right - x, bottom - y)
 
 
 def _on_canvas(image_HWC: np.ndarray, box: Box, corners: list[int], target: Preprocessing) -> np.ndarray:
@@ -100,5 +108,6 @@ def _on_canvas(image_HWC: np.ndarray, box: Box, corners: list[int], target: Prep
     left, top, right, bottom = corners
     size = (max(right - left, 1), max(bottom - top, 1))
     canvas = Image.new("RGB", (target.width, target.height), tuple(round(255 * value) for value in target.mean))
-    canvas.paste(Image.fromarray(image_HWC).resize(size, FILTERS[target.interpolation], box=box), (left, top))
+    image, inside = _window(image_HWC, box)
+    canvas.paste(image.resize(size, FILTERS[target.interpolation], box=inside), (left, top))
     return np.asarray(canvas)

@@ -177,3 +177,12 @@ def test_a_missing_package_is_told_when_the_policy_is_read(monkeypatch: pytest.M
 def test_opencv_runs_on_one_thread() -> None:
     Policy.parse("rotation")
     assert optional.opencv().getNumThreads() == 1
+
+
+def test_what_happens_is_told_without_pixels() -> None:
+    policy = Policy.parse("flip(p=1) | sometimes(one_of(jpeg, p=1), p=1) | random_order(blur(p=1), gamma(p=0))")
+    told = [step.bound.name if step else "own resize" for step, _ in policy.drawn(Draw(0, 0, "a"))]
+    assert told == ["own resize", "flip", "jpeg", "blur"]
+    assert [step for step, _ in policy.drawn(Draw(0, 0, "a"), 0.0)] == [None]
+    fitting = Policy.parse("random_resized_crop(p=1) | flip(p=0)")
+    assert [step.text for step, _ in fitting.drawn(Draw(0, 0, "a")) if step] == ["random_resized_crop"]
