@@ -201,7 +201,7 @@ def _reset(out: Path) -> None:
     # The key stays until the next one replaces it: a kill in here must not leave files that seem to be nobody's.
     for name in (*(name for name in WRITTEN if name != KEY), "events.jsonl"):
         (out / name).unlink(missing_ok=True)
-    for folder in ("fitted", "predictions", "networks"):
+    for folder in ("fitted", "predictions", "networks", "tuned"):
         if (out / folder).is_dir():
             shutil.rmtree(out / folder)
 

@@ -266,7 +266,7 @@ def _resized(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, 
         return int(target_w * width / height), target_w
     choose = max if preprocessing.resize == "letterbox" else min
     ratio = choose(height / target_h, width / target_w)
-    return round(width / ratio), round(height / ratio)
+    return max(1, round(width / ratio)), max(1, round(height / ratio))  # a strip keeps a pixel
 
 
 def _fit(image: Image.Image, size: tuple[int, int], divisor: int, preprocessing: Preprocessing) -> np.ndarray:

@@ -20,9 +20,19 @@ def open_backbones(recipe: Recipe) -> list[Backbone]:
     ]
 
 
+def tuned_backbones(recipe: Recipe) -> list[Backbone]:
+    """What the recipe fine-tunes, in one size: `finetune.size`, else the recipe's first, else the weights' own."""
+    if recipe.finetune is None:
+        return []
+    cards = Path(recipe.cards) if recipe.cards else None
+    size = recipe.finetune.size or next(iter(recipe.size), None)
+    names = recipe.finetune.backbones or recipe.backbones
+    return [override(open_backbone(name, cards=cards), size=size, resize=recipe.resize) for name in names]
+
+
 def weights_of(recipe: Recipe) -> dict[str, str]:
     """SHA-256 of each named backbone's weights; no torch, but for hub weights never met before."""
-    return {backbone.name: backbone.weights_hash for backbone in open_backbones(recipe)}
+    return {backbone.name: backbone.weights_hash for backbone in [*open_backbones(recipe), *tuned_backbones(recipe)]}
 
 
 def choose(recipe: Recipe, notes: list[str]) -> Recipe:
@@ -45,7 +55,7 @@ def choose(recipe: Recipe, notes: list[str]) -> Recipe:
 def backbone_notes(recipe: Recipe) -> list[str]:
     """A sentence on each backbone whose licence forbids commercial use, and on the one that stands in for others."""
     notes = []
-    for backbone in open_backbones(recipe):
+    for backbone in [*open_backbones(recipe), *tuned_backbones(recipe)]:
         if backbone.non_commercial:
             notes.append(f"{backbone.name}: its licence ({backbone.licence}) forbids commercial use")
         if backbone.source == EMBEDDED:

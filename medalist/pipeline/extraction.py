@@ -93,10 +93,8 @@ def extract(
 
     files, backbones = list(paths), open_backbones(recipe)
     runtimes, notes = _settle(recipe, backbones, root, files, cache, settled)
-    looks = [
-        Look(backbone, runtime, recipe.views, recipe.taps)
-        for backbone, runtime in zip(backbones, runtimes, strict=True)
-    ]
+    views, taps = _asked(recipe)
+    looks = [Look(backbone, runtime, views, taps) for backbone, runtime in zip(backbones, runtimes, strict=True)]
     last: dict[str, Any] = {}
     facts, spaces = fill(root, files, looks, cache=cache, sink=fan_out(sink, lambda event: last.update(event.note)))
     if "bottleneck" in last:
@@ -106,6 +104,11 @@ def extract(
     return Extracted(tuple(facts), tuple(spaces), tuple(notes))
 
 
+def _asked(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Views and taps of frozen features: all that heads look at; without heads what fine-tuning begins with."""
+    return (recipe.views, recipe.taps) if recipe.heads else (("center",), ("pooled",))
+
+
 def _settle(
     recipe: Recipe, backbones: Sequence[Backbone], root: Path, files: Sequence[str], cache: Path, settled: Path | None
 ) -> tuple[list[str], list[str]]:
@@ -113,14 +116,12 @@ def _settle(
     from medalist.backbones.runtimes.on_openvino import share
     from medalist.features.choice import choose_runtime
 
-    notes = list[str]()
+    notes, (views, taps) = list[str](), _asked(recipe)
     if settled is not None and settled.is_file():
         runtimes = json.loads(settled.read_bytes())
     else:
         found = [
-            choose_runtime(
-                backbone, recipe.runtime, root, files, num_views=len(recipe.views), taps=recipe.taps, cache=cache
-            )
+            choose_runtime(backbone, recipe.runtime, root, files, num_views=len(views), taps=taps, cache=cache)
             for backbone in backbones
         ]
         runtimes, notes = [name for name, _ in found], [choice.text() for _, choice in found if choice]
@@ -128,7 +129,7 @@ def _settle(
             write_atomic(settled, json.dumps(runtimes).encode())
     if settled is not None:
         for backbone, runtime in zip(backbones, runtimes, strict=True):
-            share(backbone, recipe.taps, runtime, cache / NETWORKS, settled.parent / NETWORKS)
+            share(backbone, taps, runtime, cache / NETWORKS, settled.parent / NETWORKS)
     return runtimes, notes
 
 

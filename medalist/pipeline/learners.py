@@ -83,7 +83,9 @@ def num_members(recipe: Recipe) -> int:
     """How many members its learners will be, before anything is known of the backbones but how many there are."""
     num_backbones = max(len(recipe.backbones), 1) * max(len(recipe.size), 1)
     num_sights = {"fused": 1, "each": num_backbones, "both": num_backbones + (num_backbones > 1)}[recipe.members]
-    return len(recipe.heads) * num_sights * (len(recipe.views) if recipe.fuse == "answers" else 1)
+    num_tuned = len(recipe.finetune.backbones or recipe.backbones) if recipe.finetune else 0
+    num_learners = len(recipe.heads) * num_sights + num_tuned
+    return num_learners * (len(recipe.views) if recipe.fuse == "answers" else 1)
 
 
 def _sight(recipe: Recipe, spaces: Sequence[Space], backbone: str) -> Sight:

@@ -27,6 +27,7 @@ from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.kept import asking, load_table
 from medalist.pipeline.learners import answer, learners_of, slug
 from medalist.pipeline.outcome import decision_of
+from medalist.pipeline.tuned import answer_tuned, tuned_of
 from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
 from medalist.submissions.writers import write
@@ -134,6 +135,9 @@ def _run_answers(
     for learner in learners_of(recipe, found.spaces):
         names = map(slug, learner.members)
         prob |= dict(zip(names, answer(learner, recipe.final, run, x_LD), strict=True))
+    for tuned in tuned_of(recipe):
+        found_VLC = answer_tuned(tuned, recipe, run, Path("/"), paths, cache=cache, sink=sink)
+        prob |= dict(zip(map(slug, tuned.members), found_VLC, strict=True))
     return prob, found.facts
 
 

@@ -18,12 +18,14 @@ from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TEST, ImageTable, Rejected
 from medalist.errors import DataError
 from medalist.features.bank import FeatureBank
+from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, Truth
 from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Features, extract
 from medalist.pipeline.kept import asking
 from medalist.pipeline.learners import fit_learner, learners_of
+from medalist.pipeline.tuned import fit_tuned, tuned_of
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -88,13 +90,19 @@ def split(recipe: Recipe, features: Features) -> Folds:
     return Folds(fold_N, tuple(features.train.ids), recipe.folds.k, recipe.folds.seed)
 
 
-def fit(recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink = ignore) -> tuple[Predictions, ...]:
+def fit(
+    recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path | None = None, sink: Sink = ignore
+) -> tuple[Predictions, ...]:
     """Each learner, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there.
 
     One member a head, unless the recipe has heads see one backbone, or answers fused: then one a head, sight and view.
+    After them one a fine-tuned backbone, or one a view. `cache`: of bank and pixels, which fine-tuning fills.
     """
     learners = learners_of(recipe, features.extracted.spaces)
-    return tuple(run for one in learners for run in fit_learner(one, recipe, features, folds, out, sink=sink))
+    runs = [run for one in learners for run in fit_learner(one, recipe, features, folds, out, sink=sink)]
+    for tuned in tuned_of(recipe):
+        runs += fit_tuned(tuned, recipe, features, folds, out, cache=cache_folder(cache), sink=sink)
+    return tuple(runs)
 
 
 def truth_of(features: Features, folds: Folds) -> Truth:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medalist.store import hash_json
 
@@ -168,12 +168,18 @@ class Recipe(Section):
     def _classes_are_text(cls, value: Any) -> Any:
         return {str(name): count for name, count in value.items()} if isinstance(value, dict) else value
 
-    @field_validator("views", "taps", "heads")
+    @field_validator("views", "taps")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("needs at least one entry")
         return value
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> Self:
+        if not self.heads and self.finetune is None:
+            raise ValueError("heads: needs at least one entry, or fine-tuning: finetune={}")
+        return self
 
     @property
     def hash(self) -> str:

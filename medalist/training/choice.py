@@ -81,7 +81,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Task:
-    """What every model of a cross-validation shares."""
+    """What every model of a cross-validation shares; `root`: see `reduce.standard`."""
 
     head: Bound[Any]
     y: Any
@@ -90,6 +90,7 @@ class Task:
     num_classes: int
     seed: int
     sink: Sink
+    root: bool = True
 
     def outside(self, *folds: int) -> np.ndarray:
         """Indices of the rows in none of `folds`."""

@@ -57,6 +57,7 @@ def crossval(
     *,
     num_classes: int,
     seed: int = 0,
+    root: bool = True,
     sink: Sink = ignore,
 ) -> tuple[Fitted, CrossValidated]:
     """Fit a head on the rows outside each fold, and on all rows.
@@ -70,13 +71,14 @@ def crossval(
         x_test_MD: raw features, likewise.
         num_classes: C; a class may lack rows.
         seed: of whatever the head draws.
+        root: take the square root of features that are never negative; without it a linear head is linear in x_ND.
         sink: hears of each model.
 
     Raises:
         RecipeError: the head cannot learn the task, or there are fewer than three folds.
         DataError: only one class, in all rows or in those outside a fold.
     """
-    task = Task(head, y, fold_N, int(fold_N.max()) + 1, num_classes, seed, sink)
+    task = Task(head, y, fold_N, int(fold_N.max()) + 1, num_classes, seed, sink, root)
     _check(task)
     with one_thread():
         states, meta = _states(task, x_ND)
@@ -129,7 +131,7 @@ def _check(task: Task) -> None:
 
 def _plain(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
     """Heads without penalties: one fit on the rows outside each fold, one on all."""
-    scaling = standard(x_ND)
+    scaling = standard(x_ND, root=task.root)
     z_ND = scaling(x_ND)
 
     def fit(rows: np.ndarray) -> State:
@@ -143,7 +145,7 @@ def _plain(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
 
 def _linear(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
     """Linear heads: choose penalty and temperature for each fold on the others, then fit along the path to them."""
-    scaling = standard(x_ND)
+    scaling = standard(x_ND, root=task.root)
     x_NR, basis_DR = rotate(scaling(x_ND))
     problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes)
     grid = Grid.of(task.head, problem)

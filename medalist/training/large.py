@@ -25,7 +25,7 @@ SAMPLE_CELLS = 5_000_000  # rows x classes of it
 
 def states(task: Task, source: Source) -> tuple[list[State], dict[str, Any]]:
     """Choose penalty and temperature for each fold on others, then fit each fold's model and the refit."""
-    rows = Rows(source, measure(source))
+    rows = Rows(source, measure(source, root=task.root))
     problem: Streamed = task.head.facts["streamed"](rows, task.y, task.fold_N, task.num_classes)
     grid = Grid.of(task.head, problem)
     loss_KPT = _losses_elsewhere(task, problem, grid, rows)

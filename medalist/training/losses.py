@@ -114,7 +114,7 @@ def asymmetric(
     gamma_neg: float = 4.0,
     clip: float = 0.05,
 ) -> Tensor:
-    """Asymmetric loss of each tag (Ridnik et al. 2021, equations 5 to 7): easy negatives hardly count.
+    """Asymmetric loss of each tag (Ridnik et al. 2021, section 2): easy negatives hardly count.
 
     With q = max(p - clip, 0) it is -t (1 - p)^gamma_pos log p - (1 - t) q^gamma_neg log(1 - q). Half a tag (t mixed)
     counts half on either side.

@@ -65,7 +65,7 @@ def cutmix(image_B3HW: Tensor, target_BC: Tensor, rng: np.random.Generator, *, a
     height, width = image_B3HW.shape[2:]
     rows, columns = _span(rng, height, share), _span(rng, width, share)
     mixed_B3HW = image_B3HW.clone()
-    mixed_B3HW[:, :, rows, columns] = image_B3HW[other_B][:, :, rows, columns]
+    mixed_B3HW[:, :, rows, columns] = image_B3HW[:, :, rows, columns][other_B]
     pasted = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
     return mixed_B3HW, _blend(target_BC, other_B, 1 - pasted)
 

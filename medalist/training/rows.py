@@ -97,11 +97,11 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], most: in
             yield waiting.popleft().result()
 
 
-def measure(source: Source) -> Standard:
+def measure(source: Source, *, root: bool = True) -> Standard:
     """The standardisation of a source (`reduce.standard`), in two readings: signs, then mean and deviation."""
     num_rows = len(source)
     spans = [slice(start, min(start + BLOCK, num_rows)) for start in range(0, num_rows, BLOCK)]
-    root_D = np.all(source[spans[0]] >= 0, axis=0)
+    root_D = np.all(source[spans[0]] >= 0, axis=0) & root
     if root_D.any():
         for positive_D in in_order(lambda span: np.all(source[span] >= 0, axis=0), spans):
             root_D &= positive_D

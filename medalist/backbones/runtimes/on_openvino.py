@@ -44,7 +44,7 @@ def open_openvino(
         MissingExtraError: OpenVINO is not installed. BackboneError: a calibrated network is not in `networks`.
     """
     try:
-        import openvino
+        import openvino  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("the openvino runtimes need OpenVINO: pip install 'medalist[openvino]'") from error
     if key["dtype"] == "int8":
@@ -52,7 +52,21 @@ def open_openvino(
     elif networks is not None:
         model = _kept(backbone, taps, networks)
     else:
-        model = _converted(backbone, taps)
+        model = converted(backbone.build(taps), backbone)
+    forward = compiled(model, backbone, key)
+    return lambda pixels_BHWC: forward(pixels_BHWC)[0]
+
+
+def compiled(model: Any, backbone: Backbone, key: dict[str, Any]) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """A converted network, ready to run: (B, H, W, 3) uint8 -> each of its outputs, float32.
+
+    Args:
+        model: of `converted`.
+        backbone: whose network it is; its preprocessing says the size.
+        key: as in `open_openvino`.
+    """
+    import openvino
+
     height, width = backbone.preprocessing["height"], backbone.preprocessing["width"]
     model.reshape([key["batch"], height, width, 3])
     lanes = lanes_of(key["threads"])
@@ -62,17 +76,17 @@ def open_openvino(
         "NUM_STREAMS": lanes,
         "ENABLE_CPU_PINNING": False,  # Decoders share the cores: a pass bound to a busy one would wait for it.
     }
-    compiled = openvino.Core().compile_model(model, "CPU", config)
+    ready = openvino.Core().compile_model(model, "CPU", config)
     # The first look at a tensor's data sets up OpenVINO's binding to numpy. Two lanes that do it at once lock up: one
     # holds the binding's guard and waits for the interpreter's lock, the other waits the other way round.
     openvino.Tensor(openvino.Type.f32, openvino.Shape([1])).data.fill(0)
     own = threading.local()
 
-    def forward(pixels_BHWC: np.ndarray) -> np.ndarray:
+    def forward(pixels_BHWC: np.ndarray) -> list[np.ndarray]:
         if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
-        features: np.ndarray = own.request.infer([np.ascontiguousarray(pixels_BHWC)])[0]
-        return features.copy()
+            own.request = ready.create_infer_request()
+        found = own.request.infer([np.ascontiguousarray(pixels_BHWC)])
+        return [found[i].copy() for i in range(len(ready.outputs))]
 
     return forward
 
@@ -134,7 +148,7 @@ def _kept(backbone: Backbone, taps: tuple[str, ...], networks: Path) -> Any:
 
     folder = networks / _name(backbone, taps)
     if not _whole(folder):
-        _keep(_converted(backbone, taps), backbone, taps, networks)
+        _keep(converted(backbone.build(taps), backbone), backbone, taps, networks)
     return openvino.Core().read_model(folder / PARTS[0])
 
 
@@ -195,8 +209,8 @@ def _whole(folder: Path) -> bool:
         return False
 
 
-def _converted(backbone: Backbone, taps: tuple[str, ...]) -> Any:
-    """The network as OpenVINO's, uint8 (B, H, W, 3) in."""
+def converted(network: Any, backbone: Backbone) -> Any:
+    """A backbone's network, or a part of it from the image on, as OpenVINO's: uint8 (B, H, W, 3) in."""
     import openvino
     import torch
 
@@ -205,7 +219,7 @@ def _converted(backbone: Backbone, taps: tuple[str, ...]) -> Any:
         # OpenVINO traces with torch.jit, which torch deprecates; torch.export is not yet its default.
         warnings.simplefilter("ignore")
         model = openvino.convert_model(
-            backbone.build(taps), example_input=torch.zeros([2, 3, height, width]), input=[[-1, 3, height, width]]
+            network, example_input=torch.zeros([2, 3, height, width]), input=[[-1, 3, height, width]]
         )
     return _with_normalisation(model, backbone)
 

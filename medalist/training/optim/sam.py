@@ -30,7 +30,7 @@ ETA = 0.01  # ASAM's floor of a weight's size: what is near 0 may still move
 def climb(parameters: Sequence[Tensor], rho: float, *, adaptive: bool = False, scale: float = 1.0) -> Undo:
     """Add e = rho g / |g| to the parameters (Foret et al. 2021, equation 2), the norm over all of them in float32.
 
-    Adaptive (ASAM: Kwon et al. 2021, equations 5 and 6) each weight moves by its own size: with T = |w| + 0.01, or 1
+    Adaptive (ASAM: Kwon et al. 2021, section 4) each weight moves by its own size: with T = |w| + 0.01, or 1
     for parameters of one axis (biases, norms), e = rho T^2 g / |T g|; rho is then about ten times as large.
 
     Args:
@@ -58,7 +58,7 @@ def climb(parameters: Sequence[Tensor], rho: float, *, adaptive: bool = False, s
 
 @torch.no_grad()
 def descend(undo: Undo) -> None:
-    """Put the parameters back, to the bit; the gradients, those of the worst point, stay (equation 4)."""
+    """Put the parameters back, to the bit; the gradients, those of the worst point, stay (equation 3)."""
     for parameter, before in undo:
         parameter.copy_(before)
 

@@ -1,0 +1,342 @@
+"""A backbone, a recipe and folds -> trained weights: a training a fold, one of all rows, and how many epochs each got.
+
+Axes: N training images, n of them watched, D features, C classes, K folds, E epochs.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medalist import ledger
+from medalist.backbones import Backbone
+from medalist.backbones.runtimes.machine import has_bf16, this_device
+from medalist.backbones.trained import write_trained
+from medalist.data.pixels import Pixels
+from medalist.data.splits import Folds, make_folds
+from medalist.features.bank import FeatureBank
+from medalist.features.rows import Rows
+from medalist.fitted import State
+from medalist.metrics import metrics
+from medalist.pipeline.extraction import Features, extract
+from medalist.progress import Sink
+from medalist.recipe import RampSection, Recipe
+from medalist.registry import Bound
+from medalist.training import checkpoint
+from medalist.training.heads.contract import is_tags
+from medalist.training.plan import Phase, Plan
+
+REFIT = "refit"
+CURVES = "curves.json"
+SETTLED = "runtimes.json"
+MARGIN = 1.15  # of the largest input side: what augmentation may cut off
+INNER = 10  # steer: inner watches one in so many of the rows that it may learn from
+Place = int | str
+Start = Callable[[Any], None] | None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One backbone's fine-tuning: everything that all its trainings share.
+
+    Args:
+        backbone: as it was pretrained, in the size of the answers.
+        recipe: with a section `finetune`.
+        features: of the run: which images.
+        folds: of its rows.
+        folder: of the trained weights; a folder a training lies in it until all is done.
+        key: of the learner.
+        cache: of the bank, pixels and facts.
+        sink: hears of the steps.
+        begin: arrays of the weights to begin with; None: the pretrained ones.
+    """
+
+    backbone: Backbone
+    recipe: Recipe
+    features: Features
+    folds: Folds
+    folder: Path
+    key: str
+    cache: Path
+    sink: Sink
+    begin: checkpoint.Arrays | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.features.train.classes)
+
+    @property
+    def metric(self) -> Bound[Any]:
+        """That epochs are compared by."""
+        return metrics.bind(self.recipe.metric)
+
+    @cached_property
+    def settings(self) -> Any:
+        """The recipe's section."""
+        return self.recipe.finetune
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What every training does."""
+        own = (self.backbone.preprocessing["height"], self.backbone.preprocessing["width"])
+        phases = tuple(
+            Phase(
+                train=phase.train,
+                epochs=phase.epochs,
+                lr=phase.lr,
+                head_lr=phase.head_lr or phase.lr,
+                decay=phase.decay,
+                schedule=phase.schedule,
+                size=(phase.size, phase.size) if phase.size else own,
+            )
+            for phase in self.settings.phases
+        )
+        bf16 = this_device() == "cuda" or has_bf16()
+        ramp = self.settings.ramp
+        return Plan(
+            phases=phases,
+            head=self.settings.head,
+            loss=self.settings.loss or ("bce" if self.tags else "cross_entropy"),
+            augment=self.settings.augment,
+            mix=self.settings.mix or "",
+            optimiser=self.settings.optimiser,
+            ramp=(ramp.first, ramp.fade, ramp.last),
+            mix_last=self.settings.mix_last,
+            sam=self.settings.sam or 0.0,
+            ema=self.settings.ema or 0.0,
+            batchnorm=self.settings.batchnorm,
+            batch=self.settings.batch,
+            clip=self.settings.clip or 0.0,
+            bf16=bf16 if self.settings.precision == "auto" else self.settings.precision == "bf16",
+            seed=self.recipe.seed,
+        )
+
+    @property
+    def tags(self) -> bool:
+        """Label sets."""
+        return is_tags(self.features.train.labels)
+
+    @cached_property
+    def images(self) -> Any:
+        """What is learnt from; decoded once for all trainings."""
+        from medalist.training.feeds import Images
+
+        train = self.features.train
+        side = math.ceil(MARGIN * max(max(phase.size) for phase in self.plan.phases))
+        pixels = Pixels.build(
+            train.root, list(train.paths), self.features.hashes, side=side, cache=self.cache, sink=self.sink
+        )
+        return Images(
+            backbone=self.backbone,
+            root=train.root,
+            paths=tuple(train.paths),
+            ids=tuple(train.ids),
+            labels=train.labels,
+            num_classes=self.num_classes,
+            pixels=pixels,
+            cache=self.cache,
+            workers=self.settings.workers,
+        )
+
+    @cached_property
+    def frozen(self) -> tuple[str, Rows]:
+        """The pretrained backbone's runtime, as the run settled it or settled here, and its pooled features (N, D)."""
+        part = self.recipe.model_copy(
+            update={
+                "backbones": (self.backbone.name,),
+                "size": (self.backbone.preprocessing["height"],),
+                "views": ("center",),
+                "taps": ("pooled",),
+            }
+        )
+        train, self_settled = self.features.train, self.folder / SETTLED
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found = extract(part, train.root, list(train.paths), cache=self.cache, settled=self_settled, sink=self.sink)
+        rows = FeatureBank(self.cache).rows(found.spaces, self.features.hashes)
+        # int8 was calibrated for the pretrained weights: trained ones answer in float32.
+        return str(found.spaces[0].key["runtime"]["runtime"]).replace("int8", "f32"), rows
+
+    @property
+    def prefix(self) -> Path | None:
+        """Where what crosses from the frozen part is kept: on a CPU, while that part is as it was pretrained."""
+        wanted = self.settings.prefix == "auto" and self.begin is None and this_device() == "cpu"
+        return self.folder / "training-prefix" if wanted else None
+
+    @property
+    def runtime(self) -> str:
+        """By which trained weights answer."""
+        return self.frozen[0]
+
+    def quick_score(self, rows: np.ndarray, prob_nC: np.ndarray) -> float:
+        """The metric of probabilities as they come: of the likeliest class, or of tags at 0.5."""
+        labels, eats = self.features.train.labels[rows], self.metric.facts["eats"]
+        given: dict[str, Any] = {"prob": prob_nC, "labels": prob_nC.argmax(axis=1), "sets": prob_nC >= 0.5}
+        return float(self.metric(labels, given[eats]))
+
+    def clear(self) -> None:
+        """Remove what only a killed training needs."""
+        for folder in self.folder.glob("training-*"):
+            shutil.rmtree(folder)
+
+
+def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
+    """Train on the rows outside each fold, choose how many epochs count, and train on all rows.
+
+    Returns:
+        The head's state for each fold, the refit's (None where the folds' models answer the test set), and JSON: curves
+        (a list an epoch for each fold), epochs, runtime. Each body lies in the folder as a card.
+    """
+    folds, settings = tuning.folds, tuning.settings
+    heads = starts(tuning)
+    curves = [
+        run_one(tuning, place, np.flatnonzero(folds.fold_N != place), heads[place]) for place in range(folds.num_folds)
+    ]
+    chosen = choose_epochs([values(tuning, curve) for curve in curves], own=settings.steer != "none")
+    states = [keep(tuning, place, chosen[place]) for place in range(folds.num_folds)]
+    meta = {"curves": curves, "epochs": [epoch + 1 for epoch in chosen], "runtime": tuning.runtime}
+    if tuning.recipe.final == "folds":
+        return states, None, meta
+    every = np.arange(len(folds.fold_N))
+    if settings.refit == "continue":
+        tuning = continued(tuning, chosen[0])
+        chosen[-1] = tuning.plan.epochs - 1
+    run_one(tuning, REFIT, every, heads[-1], until=chosen[-1] + 1)
+    return states, keep(tuning, REFIT, chosen[-1]), meta
+
+
+def run_one(tuning: Tuning, place: Place, rows: np.ndarray, start: Any, *, until: int | None = None) -> list[Any]:
+    """One training; its facts an epoch. Each epoch's weights lie in its folder."""
+    from medalist.training.finetune import Training, finetune
+
+    folder = tuning.folder / f"training-{place}"
+    watched = None if place == REFIT else np.flatnonzero(tuning.folds.fold_N == place)
+    if watched is not None and tuning.settings.steer == "inner":
+        rows, watched = inner(tuning, rows)
+    training = Training(
+        plan=tuning.plan,
+        net=network_of(tuning, start),
+        images=tuning.images,
+        rows=rows,
+        score=tuning.quick_score,
+        better=tuning.metric.facts["better"],
+        folder=folder,
+        device=this_device(),
+        prefix=tuning.prefix,
+    )
+    name = f"{tuning.backbone.name} {'all rows' if isinstance(place, str) else f'fold {place + 1}'}"
+    curves = finetune(training, watched=watched, until=until, name=name, sink=tuning.sink)
+    ledger.write_json(tuning.folder / f"{CURVES.removesuffix('.json')}-{place}.json", [training.facts, *curves])
+    return curves
+
+
+def inner(tuning: Tuning, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that are learnt from and a tenth that steers, groups whole."""
+    labels, group_n = tuning.features.train.labels[rows], tuning.features.group_N[rows]
+    fold_n = make_folds(labels, group_n, num_folds=INNER, seed=tuning.recipe.seed)
+    return rows[fold_n != 0], rows[fold_n == 0]
+
+
+def network_of(tuning: Tuning, start: Any) -> Any:
+    """The pretrained network with its head as it begins."""
+    import torch
+
+    from medalist.training.kernels import quicken
+    from medalist.training.network import Network, set_weights
+    from medalist.training.neural.heads import neural
+
+    body = tuning.backbone.build(("pooled",))
+    if tuning.plan.batchnorm == "frozen" and this_device() == "cpu":
+        body = quicken(body, tuning.backbone.preprocessing["height"], tuning.backbone.preprocessing["width"])
+    head = neural.bind(tuning.plan.head)(tuning.backbone.num_features, tuning.num_classes, seed=tuning.recipe.seed)
+    if start is not None:
+        start(head)
+    net = Network(body, head)
+    if tuning.begin is not None:
+        set_weights(net, tuning.begin)
+    return net.to(this_device()).to(memory_format=torch.channels_last)
+
+
+def values(tuning: Tuning, curve: Sequence[dict[str, Any]]) -> np.ndarray:
+    """(E, 2) what each epoch was worth, higher is better: the metric, then the log-loss; of averaged weights if so."""
+    prefix = "ema_" if tuning.plan.ema else ""
+    sign = 1.0 if tuning.metric.facts["better"] == "higher" else -1.0
+    return np.array([[sign * epoch[f"{prefix}metric"], -epoch[f"{prefix}loss"]] for epoch in curve])
+
+
+def choose_epochs(values_KE2: Sequence[np.ndarray], *, own: bool) -> list[int]:
+    """The epoch whose weights count, of each fold's training and last of the refit's.
+
+    A fold's is the best of the mean curve of the other folds, whose rows it learnt from: its own rows had no say. With
+    `own` it is the best of its own curve. The refit's is the best of the mean of all curves.
+
+    Args:
+        values_KE2: of each fold's curve: metric and loss of each epoch, higher is better; loss decides between equals.
+        own: the curves are of rows that may steer.
+    """
+    curves = np.asarray(values_KE2)
+    places = range(len(curves))
+    means = [curves[k] if own else curves[[j for j in places if j != k]].mean(axis=0) for k in places]
+    return [_best(mean_E2) for mean_E2 in [*means, curves.mean(axis=0)]]
+
+
+def _best(value_E2: np.ndarray) -> int:
+    return max(range(len(value_E2)), key=lambda epoch: tuple(value_E2[epoch]))
+
+
+def keep(tuning: Tuning, place: Place, epoch: int) -> State:
+    """Write the weights of a training's epoch as a card; the state of its head."""
+    from medalist.training import network
+    from medalist.training.finetune import weights_of
+    from medalist.training.neural.answers import head_state
+
+    arrays, _ = checkpoint.load(tuning.folder / f"training-{place}" / weights_of(epoch))
+    net = network_of(tuning, None).cpu()
+    network.set_weights(net, arrays)
+    state = {name: array.numpy() for name, array in net.body.state_dict().items()}
+    write_trained(tuning.backbone, state, card_of(tuning.folder, place))
+    return head_state(net.head, tags=tuning.tags)
+
+
+def card_of(folder: Path, place: Place) -> Path:
+    """The card of a fold's trained weights, or of the refit's."""
+    return folder / (f"{place}.json" if place == REFIT else f"fold{place}.json")
+
+
+def continued(tuning: Tuning, epoch: int) -> Tuning:
+    """Write-up 4's way to the model of all rows: the first fold's training goes on, with that fold's rows back in.
+
+    Args:
+        tuning: whose last phase goes on, at its learning rate.
+        epoch: of the first fold's training, to begin with.
+    """
+    from medalist.training.finetune import weights_of
+
+    settings = tuning.settings
+    arrays, _ = checkpoint.load(tuning.folder / "training-0" / weights_of(epoch))
+    last = settings.phases[-1].model_copy(update={"epochs": settings.continue_epochs, "schedule": "constant"})
+    changed = settings.model_copy(update={"phases": (last,), "ramp": RampSection()})
+    return replace(tuning, recipe=tuning.recipe.model_copy(update={"finetune": changed}), begin=arrays)
+
+
+def starts(tuning: Tuning) -> Sequence[Start]:
+    """What sets each fold's head, and last the refit's, to where its training begins."""
+    from medalist.training.start import head_starts
+
+    if tuning.settings.start == "random":
+        return [None] * (tuning.folds.num_folds + 1)
+    return head_starts(
+        tuning.plan,
+        tuning.frozen[1],
+        tuning.features.train.labels,
+        tuning.folds.fold_N,
+        num_classes=tuning.num_classes,
+        sink=tuning.sink,
+    )

@@ -1,0 +1,119 @@
+"""Faults of a recipe's `finetune` section, told with all others before the first image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from medalist.backbones import Backbone
+from medalist.data.views.policy import Policy
+from medalist.errors import MedalistError, RecipeError
+from medalist.pipeline.backbones import tuned_backbones
+from medalist.recipe import FinetuneSection, Recipe
+from medalist.registry import parse_call
+
+PLATEAU = "plateau"
+
+
+def tuning_faults(recipe: Recipe) -> Iterator[str]:
+    """What can be told without the data; `recipe` has passed for its other keys."""
+    settings = recipe.finetune
+    if settings is None:
+        return
+    from medalist.training.losses import losses
+    from medalist.training.mixing import mixes
+    from medalist.training.neural.heads import neural
+    from medalist.training.optim.optimisers import optimiser
+
+    yield from _refused("finetune.head", neural.bind, settings.head)
+    yield from _refused("finetune.augment", Policy.parse, settings.augment)
+    yield from _refused("finetune.loss", losses.bind, settings.loss or "cross_entropy")
+    yield from _refused("finetune.optimiser", lambda text: optimiser(text, _toy()), settings.optimiser)
+    if settings.mix:
+        yield from _refused("finetune.mix", mixes.bind, settings.mix)
+    yield from _schedules(settings)
+    yield from _unmixed(settings)
+    yield from _strange_backbones(recipe, settings)
+    if settings.refit == "continue" and settings.mix_last > settings.continue_epochs:
+        yield "finetune.mix_last: longer than finetune.continue_epochs; leave it out, or mix out"
+    for backbone in _opened(recipe):
+        yield from _depths(backbone, [phase.train for phase in settings.phases])
+
+
+def task_faults(recipe: Recipe, task: str) -> Iterator[str]:
+    """What a head or loss does not learn."""
+    settings = recipe.finetune
+    if settings is None:
+        return
+    from medalist.training.losses import losses
+    from medalist.training.neural.heads import neural
+
+    loss = settings.loss or ("bce" if task == "tags" else "cross_entropy")
+    for key, bound in (("head", neural.bind(settings.head)), ("loss", losses.bind(loss))):
+        if task not in bound.facts["tasks"]:
+            yield f"finetune.{key}: {bound.name} learns {', '.join(bound.facts['tasks'])}, this dataset is {task}"
+
+
+def _refused(key: str, bind: Callable[[str], Any], text: str) -> Iterator[str]:
+    try:
+        bind(text)
+    except (MedalistError, TypeError) as error:
+        yield f"{key}: {error}"
+
+
+def _toy() -> list[dict[str, Any]]:
+    import torch
+
+    return [{"params": [torch.nn.Parameter(torch.zeros(2, 2))], "lr": 0.1}]
+
+
+def _schedules(settings: FinetuneSection) -> Iterator[str]:
+    from medalist.training.optim.schedules import Plateau, schedules
+
+    for number, phase in enumerate(settings.phases):
+        key = f"finetune.phases[{number}].schedule"
+        if phase.schedule.strip().startswith(PLATEAU):
+            yield from _refused(key, lambda text: Plateau(**parse_call(text)[1]), phase.schedule)
+            if settings.steer == "none":
+                yield f"{key}: plateau looks at a metric while it trains; say on which rows: steer=inner or steer=fold"
+        else:
+            yield from _refused(key, lambda text: schedules.bind(text)(0.5), phase.schedule)
+
+
+def _unmixed(settings: FinetuneSection) -> Iterator[str]:
+    """A head with a margin needs one true class an image."""
+    from medalist.training.neural.heads import neural
+
+    try:
+        hard = neural.bind(settings.head).facts.get("hard_targets", False)
+    except RecipeError:
+        return
+    if hard and settings.mix:
+        yield f"finetune.mix: {settings.head} needs one true class an image; leave mix out"
+
+
+def _strange_backbones(recipe: Recipe, settings: FinetuneSection) -> Iterator[str]:
+    strange = [name for name in settings.backbones if recipe.backbones and name not in recipe.backbones]
+    if strange:
+        yield (
+            f"finetune.backbones: {', '.join(strange)} not among backbones ({', '.join(recipe.backbones)});"
+            " fine-tuning begins with their frozen features: name them there too"
+        )
+
+
+def _opened(recipe: Recipe) -> list[Backbone]:
+    try:
+        return tuned_backbones(recipe)
+    except MedalistError:
+        return []  # told under backbones
+
+
+def _depths(backbone: Backbone, texts: Sequence[str]) -> Iterator[str]:
+    """What a phase trains must be in the network."""
+    from medalist.training.layers import depth, layers
+
+    found = layers(backbone.build(("pooled",)))
+    for number, text in enumerate(texts):
+        yield from _refused(
+            f"finetune.phases[{number}].train of {backbone.name}", lambda text: depth(found, text), text
+        )

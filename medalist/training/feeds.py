@@ -1,0 +1,138 @@
+"""What comes before a network: images as they are shown in training, the same images unaugmented to judge it by.
+
+Axes: N images, B batch, H W pixels, C classes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medalist.backbones import Backbone
+from medalist.backbones.runtimes.on_torch import normaliser
+from medalist.data.decode import Preprocessing
+from medalist.data.loader import Glance, Stream, originals, stream
+from medalist.data.pixels import Pixels
+from medalist.engines.local import usable_cores
+from medalist.training.plan import Plan, Step
+
+Batch = tuple[Tensor, ...]
+
+
+@dataclass
+class Images:
+    """The images that a network learns from, of all folds.
+
+    Args:
+        backbone: whose preprocessing they get, in the size of the answers.
+        root: folder of the files; `paths` are relative to it.
+        paths: N files.
+        ids: N image ids; augmentation is drawn by them.
+        labels: class indices (N,), or tags (N, C) as CSR.
+        num_classes: C.
+        pixels: the same images decoded, for training alone.
+        cache: folder of facts.
+        workers: processes that augment; None: as many as pay.
+        waited_s: seconds that training waited for images.
+    """
+
+    backbone: Backbone
+    root: Path
+    paths: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: Any
+    num_classes: int
+    pixels: Pixels
+    cache: Path
+    workers: int | None = None
+    waited_s: float = field(default=0.0)
+
+    @property
+    def preparation(self) -> Preprocessing:
+        """How an image is prepared to be answered."""
+        return Preprocessing.from_dict(self.backbone.preprocessing)
+
+    @property
+    def tags(self) -> bool:
+        """Label sets rather than one class an image."""
+        return len(self.labels.shape) == 2
+
+    def targets(self, rows: np.ndarray) -> Tensor:
+        """float32 (B, C) of 0 and 1; never made for more than a batch."""
+        labels = self.labels[rows]
+        if not self.tags:
+            return torch.from_numpy((np.asarray(labels)[:, None] == np.arange(self.num_classes)).astype(np.float32))
+        return torch.from_numpy(np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels, np.float32))
+
+    def count(self, rows: np.ndarray) -> Tensor:
+        """float32 (C,): how many of the rows are of each class or have each tag."""
+        labels = self.labels[rows]
+        counts = labels.sum(axis=0) if self.tags else np.bincount(labels, minlength=self.num_classes)
+        return torch.from_numpy(np.asarray(counts, np.float32).ravel())
+
+    def shown(self, plan: Plan, work: Callable[[], Iterator[Step]], device: str) -> Generator[tuple[Step, Batch]]:
+        """Each step with its augmented images, float32 (B, 3, H, W), in order; closing it ends the workers.
+
+        Args:
+            plan: of the training.
+            work: the steps to do, as often as asked: images are drawn ahead of them in another thread.
+            device: where the images are wanted.
+        """
+        prepare = normaliser(self.backbone, device)
+        glances = (glance(plan, step.epoch, row) for step in work() for row in step.rows.tolist())
+        with closing(self._stream(plan, glances, device)) as arriving:
+            for step in work():
+                yield step, (prepare(np.stack(list(itertools.islice(arriving, len(step.rows))))),)
+            self.waited_s += arriving.waited_s
+
+    def pixels_of(self, plan: Plan, epoch: int) -> Iterator[np.ndarray]:
+        """All N images as an epoch shows them, uint8 (H, W, 3), in the order of the rows."""
+        with closing(self._stream(plan, (glance(plan, epoch, row) for row in range(len(self.ids))), "cpu")) as arriving:
+            yield from arriving
+
+    def _stream(self, plan: Plan, glances: Iterator[Glance], device: str) -> Stream:
+        return stream(
+            self.pixels,
+            self.ids,
+            glances,
+            policy=plan.augment,
+            target=self.backbone.preprocessing,
+            seed=plan.seed,
+            workers=self.workers if self.workers is not None else workers_beside(device),
+        )
+
+    def sized(self, plan: Plan, phase: int) -> Backbone:
+        """The backbone on images of a phase's size."""
+        height, width = plan.phases[phase].size
+        return replace(self.backbone, preprocessing={**self.backbone.preprocessing, "height": height, "width": width})
+
+    def originals(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """The rows' own files as they are answered, uint8 (H, W, 3), unaugmented."""
+        paths = [self.paths[row] for row in rows]
+        return (pixels for _, pixels in originals(self.root, paths, self.preparation, cache=self.cache))
+
+    def plain(self, rows: np.ndarray, batch: int, device: str) -> Iterator[Batch]:
+        """The same as float32 (B, 3, H, W), a batch at a time."""
+        prepare, arriving = normaliser(self.backbone, device), self.originals(rows)
+        while some := list(itertools.islice(arriving, batch)):
+            yield (prepare(np.stack(some)),)
+
+
+def glance(plan: Plan, epoch: int, row: int) -> Glance:
+    """How an epoch shows a row."""
+    height, width = plan.phases[plan.place(epoch)[0]].size
+    return Glance(row, epoch, height, width, plan.strength(epoch))
+
+
+def workers_beside(device: str) -> int:
+    """Processes that augment: on a CPU the network needs nearly all cores, on a GPU none."""
+    cores = usable_cores()
+    return cores - 1 if device == "cuda" else min(cores - 1, max(1, cores // 8))

@@ -1,0 +1,395 @@
+"""The training loop: a network, images and a plan in; weights and answers of each epoch out, in a folder that a kill
+cannot spoil. Killed anywhere and called again it goes on from its checkpoint, and the bytes are the same.
+
+    for each phase:               what trains, at which rates (plan, network, optim)
+        for each step:            a batch, in the order of (seed, epoch)
+            mix, forward, loss, backward            in micro-batches
+            climb, the same batch again, descend    where SAM asks for it
+            clip, step, average
+        each epoch:               judge on watched rows, keep the weights, write a checkpoint
+
+Axes: N images, n rows watched, B batch, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medalist.errors import BackboneError
+from medalist.progress import Event, Sink, ignore
+from medalist.registry import parse_call
+from medalist.store import array_bytes, failpoint, write_atomic
+from medalist.training import checkpoint, network
+from medalist.training.crossings import Crossings
+from medalist.training.feeds import Batch, Images
+from medalist.training.heads.contract import link, log_loss
+from medalist.training.losses import losses
+from medalist.training.mixing import mixes
+from medalist.training.network import Network
+from medalist.training.neural.heads import AngularMargin, draws, set_draws
+from medalist.training.optim.ema import Ema
+from medalist.training.optim.optimisers import load_state, optimiser, state_arrays
+from medalist.training.optim.sam import climb, descend
+from medalist.training.optim.schedules import Plateau, schedules
+from medalist.training.plan import MIX, Plan, Step, steps
+from medalist.training.prefix import split
+
+CHECKPOINT = "checkpoint.safetensors"
+CURVES = "curves.json"
+EVERY_S = 120.0  # a kill costs no more of an epoch than this
+SAID_S = 0.5
+PLATEAU = "plateau"
+SAMPLE = 512  # rows of an epoch that its training metric is told of
+Score = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass
+class Training:
+    """A training under way: everything that a checkpoint holds.
+
+    Args:
+        plan: what is done.
+        net: what trains.
+        images: what it learns from.
+        rows: of those, the ones it learns from.
+        score: `(rows, prob_nC) -> metric`.
+        better: `higher` or `lower` of it.
+        folder: of the checkpoint, and of what each epoch leaves.
+        device: `cpu` or `cuda`.
+        prefix: folder for what crosses from the frozen part of the network, shared by all folds; None: no such cache.
+        epoch, number: the step to do next.
+        micro: rows that go through the network at once.
+        curves: facts of each finished epoch.
+        sums: of the epoch under way: loss times rows, and rows.
+        seen: of the epoch under way: rows and what was answered of them in training, up to SAMPLE; batches that are
+            mixed do not count.
+        facts: norms of the first step's gradients; where memory did not suffice.
+    """
+
+    plan: Plan
+    net: Network
+    images: Images
+    rows: np.ndarray
+    score: Score
+    better: str
+    folder: Path
+    device: str = "cpu"
+    prefix: Path | None = None
+    epoch: int = 0
+    number: int = 0
+    micro: int = 0
+    curves: list[dict[str, Any]] = field(default_factory=list)
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    seen: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.micro = self.micro or self.plan.batch
+        self.names = network.moving(self.net, self.plan)
+        self.ema = Ema(self.net, self.plan.ema) if self.plan.ema else None
+        self.loss = losses.bind(self.plan.loss)
+        self.count_C = self.images.count(self.rows).to(self.device)
+        self.saved = time.monotonic()
+        self.phase = -1
+
+    # ---- phases ----
+
+    def enter(self, phase: int) -> None:
+        """Begin a phase: a new optimiser, as another part of the network trains."""
+        self.phase = phase
+        groups = network.enter(self.net, self.plan.phases[phase], self.plan.batchnorm)
+        self.optimiser = optimiser(self.plan.optimiser, groups)
+        name, arguments = parse_call(self.plan.phases[phase].schedule)
+        self.plateau = Plateau(**arguments, better=self.better) if name == PLATEAU else None
+        self.schedule = None if self.plateau else schedules.bind(self.plan.phases[phase].schedule)
+        self.part: Network = self.net
+        self.feed: Images | Crossings = self.images
+        if self.prefix is not None and (first := network.untouched(self.net, self.plan, phase)):
+            self.cut(first)
+        self.part.train()
+
+    def cut(self, first: int) -> None:
+        """Train the top alone, on what crosses from the frozen bottom; the whole, where it cannot be cut there."""
+        height, width = self.plan.phases[self.phase].size
+        try:
+            bottom, top = split(self.net.body, first, torch.zeros(2, 3, height, width))
+        except BackboneError as error:
+            self.facts["prefix"] = str(error)
+            return
+        folder = Path(str(self.prefix)) / f"phase{self.phase}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.part, self.feed = (
+            Network(top, self.net.head),
+            Crossings(self.images, self.plan, self.phase, bottom, folder),
+        )
+
+    def rate(self, step: Step) -> float:
+        """Set each group's learning rate for a step; the factor."""
+        factor = self.plateau.now if self.plateau else self.schedule(step.progress) if self.schedule else 1.0
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        return float(factor)
+
+    # ---- one step ----
+
+    def step(self, step: Step, inputs: Batch) -> None:
+        """One step of the optimiser; the batch's mean loss is added to the epoch's."""
+        target_BC = self.images.targets(step.rows).to(self.device)
+        if self.plan.mixes(step.epoch):
+            rng = np.random.default_rng([self.plan.seed, MIX, step.epoch, step.number])
+            mixed, target_BC = mixes.bind(self.plan.mix)(inputs[0], target_BC, rng)
+            inputs = (mixed,)
+        self.rate(step)
+        if isinstance(self.net.head, AngularMargin):
+            self.net.head.progress = (step.epoch + (step.number + 0.5) / step.num_steps) / self.plan.epochs
+        before = draws(self.net)
+        loss, logit_BC = self.gradients(inputs, target_BC)
+        if not self.plan.mixes(step.epoch) and sum(len(rows) for rows, _ in self.seen) < SAMPLE:
+            self.seen.append((step.rows, np.asarray(link(logit_BC.cpu().numpy(), self.images.tags), np.float32)))
+        if "first_gradient" not in self.facts:
+            self.facts["first_gradient"] = {part: norm_of(getattr(self.net, part)) for part in ("body", "head")}
+        if self.plan.sam:
+            # Both passes see the same micro-batches, mixed alike, with the same dropout.
+            undo = climb(network.trained(self.net), self.plan.sam)
+            set_draws(self.net, before)
+            with network.still(self.net):
+                self.gradients(inputs, target_BC)
+            descend(undo)
+        if self.plan.clip:
+            nn.utils.clip_grad_norm_(network.trained(self.net), self.plan.clip)
+        self.optimiser.step()
+        if self.ema:
+            self.ema.update(self.net)
+        self.sums = [self.sums[0] + loss * len(step.rows), self.sums[1] + len(step.rows)]
+        self.epoch, self.number = (step.epoch + 1, 0) if step.last else (step.epoch, step.number + 1)
+
+    def gradients(self, inputs: Batch, target_BC: Tensor) -> tuple[float, Tensor]:
+        """Gradients of the batch's mean loss, in micro-batches; where memory does not suffice, in smaller ones."""
+        before = draws(self.net)
+        while True:
+            try:
+                return self.passes(inputs, target_BC)
+            except RuntimeError as error:
+                if not out_of_memory(error) or self.micro == 1:
+                    raise
+                self.micro = max(1, min(self.micro, len(target_BC)) // 2)
+                self.facts.setdefault("out_of_memory", []).append([self.epoch, self.number, self.micro])
+                set_draws(self.net, before)
+
+    def passes(self, inputs: Batch, target_BC: Tensor) -> tuple[float, Tensor]:
+        """Forward and backward, a micro-batch at a time; the mean loss, and the logits."""
+        self.optimiser.zero_grad(set_to_none=True)
+        total, logits = 0.0, []
+        for start in range(0, len(target_BC), self.micro):
+            part = slice(start, start + self.micro)
+            with self.precision():
+                logit_BC = self.part(*(array[part] for array in inputs), target_BC=target_BC[part])
+            share = len(target_BC[part]) / len(target_BC)
+            loss = self.loss(logit_BC.float(), target_BC[part], count_C=self.count_C) * share
+            loss.backward()
+            total += float(loss.detach())
+            logits.append(logit_BC.detach().float())
+        return total, torch.cat(logits)
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """The context in which the network runs."""
+        return torch.autocast(self.device, torch.bfloat16) if self.plan.bf16 else nullcontext()
+
+    # ---- an epoch's end ----
+
+    def averaged(self) -> AbstractContextManager[Any]:
+        """Inside, the network holds the weights that answer: their average, where one is kept."""
+        return self.ema.swapped(self.net) if self.ema else nullcontext()
+
+    def answer(self, rows: np.ndarray) -> np.ndarray:
+        """Probabilities (n, C) of the network as it stands, of unaugmented images."""
+        self.part.eval()
+        # At another size than the answers' the bottom's tensors are others: then the whole network is asked.
+        feed, part = (self.feed, self.part) if self.at_size() else (self.images, self.net.eval())
+        with torch.inference_mode(), self.precision():
+            parts = [part(*some).float().cpu().numpy() for some in feed.plain(rows, 64, self.device)]
+        self.part.train()
+        return np.asarray(link(np.concatenate(parts), self.images.tags), np.float32)
+
+    def at_size(self) -> bool:
+        """Whether the phase trains in the size that is answered in."""
+        how = self.images.backbone.preprocessing
+        return self.plan.phases[self.phase].size == (how["height"], how["width"])
+
+    def judge(self, watched: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+        """Loss and metric on rows that were not learnt from, of the raw weights and of their average."""
+        labels, found, prob_nC = self.images.labels[watched], dict[str, float](), np.empty(0)
+        ways: list[tuple[str, AbstractContextManager[Any]]] = [("", nullcontext())]
+        for name, way in [*ways, *([("ema_", self.averaged())] if self.ema else [])]:
+            with way:
+                prob_nC = self.answer(watched)
+            found[f"{name}loss"] = log_loss(np.log(np.maximum(prob_nC, 1e-15)), labels) / len(labels)
+            found[f"{name}metric"] = self.score(watched, prob_nC)
+        return found, prob_nC
+
+    def finish_epoch(self, watched: np.ndarray | None) -> None:
+        """What the epoch was worth; its weights and answers go to the folder."""
+        done = self.epoch - 1
+        fact: dict[str, Any] = {"epoch": done, "train_loss": self.sums[0] / self.sums[1], "lr": self.lr()}
+        if self.seen:
+            rows, prob = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
+            fact["train_metric"] = self.score(rows, prob)
+        with self.averaged():
+            arrays = network.weights(self.net, self.names)
+        if watched is not None:
+            found, prob_nC = self.judge(watched)
+            fact |= found
+            write_atomic(self.folder / f"answers-{done}.npy", array_bytes(prob_nC))
+            if self.plateau:
+                self.plateau.update(found["metric"])
+        checkpoint.save(self.folder / weights_of(done), arrays, {})
+        self.curves.append(fact)
+        self.sums, self.seen = [0.0, 0.0], []
+
+    def lr(self) -> float:
+        """The body's learning rate, or the head's where that alone trains: of the last layer."""
+        groups = self.optimiser.param_groups
+        return float(max(groups, key=lambda group: group["base_lr"])["lr"])
+
+    # ---- checkpoints ----
+
+    def save(self) -> None:
+        """Write all that the next step depends on."""
+        state, steps_done = state_arrays(self.optimiser)
+        arrays = checkpoint.prefixed(network.weights(self.net, self.names), "net")
+        arrays |= checkpoint.prefixed(state, "optimiser")
+        if self.ema:
+            arrays |= checkpoint.prefixed(self.ema.state()[0], "ema")
+        arrays |= checkpoint.prefixed(draws(self.net), "draws")
+        for place, (rows, prob_BC) in enumerate(self.seen):
+            arrays |= {f"rows.{place}": rows, f"prob.{place}": prob_BC}
+        facts = {
+            "at": [self.epoch, self.number],
+            "phase": self.phase,
+            "micro": self.micro,
+            "curves": self.curves,
+            "sums": self.sums,
+            "facts": self.facts,
+            "optimiser": steps_done,
+            "ema": self.ema.state()[1] if self.ema else None,
+            "plateau": self.plateau.state() if self.plateau else None,
+        }
+        checkpoint.save(self.folder / CHECKPOINT, arrays, facts)
+        self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Go back to the checkpoint, if there is one."""
+        if not (self.folder / CHECKPOINT).is_file():
+            return
+        arrays, facts = checkpoint.load(self.folder / CHECKPOINT)
+        network.set_weights(self.net, checkpoint.group(arrays, "net"))
+        self.epoch, self.number = facts["at"]
+        self.micro, self.curves, self.sums, self.facts = (facts[k] for k in ("micro", "curves", "sums", "facts"))
+        if self.epoch < self.plan.epochs and self.plan.place(self.epoch)[0] == facts["phase"]:
+            self.enter(facts["phase"])
+            load_state(self.optimiser, checkpoint.group(arrays, "optimiser"), facts["optimiser"])
+            if self.plateau:
+                self.plateau.load(facts["plateau"])
+        if self.ema:
+            self.ema.load(checkpoint.group(arrays, "ema"), facts["ema"], self.net)
+        rows, prob = checkpoint.group(arrays, "rows"), checkpoint.group(arrays, "prob")
+        self.seen = [(rows[str(place)], prob[str(place)]) for place in range(len(rows))]
+        set_draws(self.net, checkpoint.group(arrays, "draws"))
+
+
+def finetune(
+    training: Training,
+    *,
+    watched: np.ndarray | None = None,
+    until: int | None = None,
+    name: str = "tune",
+    sink: Sink = ignore,
+) -> list[dict[str, Any]]:
+    """Train, or go on with it.
+
+    Args:
+        training: as it begins; its folder may hold a checkpoint.
+        watched: rows to judge each epoch on; nothing is learnt from them.
+        until: number of epochs after which to stop, where that is before the plan's end.
+        name: of the stage in the events.
+        sink: hears of the steps: done of all, with loss, metric, learning rate, images a second.
+
+    Returns:
+        Facts of each epoch: train_loss, train_metric, lr, and loss and metric on watched rows (`ema_`: of the average).
+    """
+    training.folder.mkdir(parents=True, exist_ok=True)
+    training.resume()
+    plan, end = training.plan, training.plan.epochs if until is None else until
+    heard = Heard(name, training, end, sink)
+    while training.epoch < end:
+        phase, _ = plan.place(training.epoch)
+        if phase != training.phase:
+            training.enter(phase)
+        begin = (training.epoch, training.number)
+        work = partial(steps, plan, training.rows, phase, begin, end)
+        with closing(training.feed.shown(plan, work, training.device)) as stream:
+            for step, inputs in stream:
+                training.step(step, inputs)
+                failpoint("after-step")
+                heard.step(step)
+                if step.last:
+                    training.finish_epoch(watched)
+                if step.last or time.monotonic() - training.saved > EVERY_S:
+                    training.save()
+    return training.curves
+
+
+@dataclass
+class Heard:
+    """Tells a sink how a training goes."""
+
+    name: str
+    training: Training
+    end: int
+    sink: Sink
+    start: float = field(default_factory=time.perf_counter)
+    said: float = 0.0
+    shown: int = 0
+
+    def step(self, step: Step) -> None:
+        """After each step; said twice a second at most, and at each epoch's end."""
+        self.shown += len(step.rows)
+        now = time.perf_counter()
+        if not step.last and now - self.said < SAID_S:
+            return
+        self.said = now
+        done = step.epoch * len(self.training.rows) + (step.number + 1) * len(step.rows)
+        loss = self.training.sums[0] / max(self.training.sums[1], 1)
+        note: dict[str, Any] = {"loss": round(loss, 5), "lr": self.training.lr(), "epoch": step.epoch + 1}
+        if self.training.curves and "metric" in self.training.curves[-1]:
+            note["metric"] = round(self.training.curves[-1]["metric"], 5)
+        note["images_s"] = round(self.shown / (now - self.start), 1)
+        total = self.end * len(self.training.rows)
+        self.sink(Event(self.name, min(done, total), total, now - self.start, note))
+
+
+def weights_of(epoch: int) -> str:
+    """File of an epoch's weights."""
+    return f"weights-{epoch}.safetensors"
+
+
+def norm_of(part: nn.Module) -> float:
+    """Norm of a part's gradients."""
+    squares = [float(p.grad.detach().float().square().sum()) for p in part.parameters() if p.grad is not None]
+    return math.sqrt(sum(squares))
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch found no memory, on a GPU or in the machine."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
