@@ -122,12 +122,23 @@ def lint(
 @app.command()
 def backbones(
     name: Annotated[str | None, typer.Argument(help="one backbone, in full")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="with --layers: whose phases are marked")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="NAME's layers, and which of them RECIPE trains")] = False,
     license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",
     cards: Cards = None,
 ) -> None:
     """List the write-ups' backbones, a recommended set a compute tier, and the cards at hand."""
     from medalist.backbones.listing import listing
 
+    if (layers and name is None) or (recipe is not None and not layers):
+        raise typer.BadParameter("expected NAME --layers [RECIPE]")
+    if layers and name is not None:
+        from medalist.pipeline.layers import layer_listing, trains_of
+        from medalist.recipe import load_recipe
+
+        trains = trains_of(load_recipe(recipe, (), metric="accuracy")) if recipe is not None else ()
+        print(layer_listing(name, trains, cards=cards))
+        return
     print(listing(name, license=license, cards=cards))
 
 

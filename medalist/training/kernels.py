@@ -15,7 +15,7 @@ from types import MethodType
 from typing import Any
 
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -55,7 +55,7 @@ def quicken(network: nn.Module, height: int, width: int) -> nn.Module:
         want = network(noise)
         convolutions = [module for module in network.modules() if type(module) in PLAIN]
         for convolution in convolutions:
-            convolution.forward = MethodType(_convolve, convolution)
+            convolution.__dict__["forward"] = MethodType(_convolve, convolution)
         norms = _fold(network)
         if not torch.allclose(network(noise), want, rtol=1e-3, atol=1e-3 * float(want.abs().max())):
             _unfold(convolutions, norms)
@@ -72,7 +72,7 @@ def _fold(network: nn.Module) -> list[nn.Module]:
             if type(convolution) in PLAIN and isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
                 # A tuple, not the module itself: that would become a child, and its weights would have two names.
                 convolution.__dict__["norm_after"] = (norm,)
-                norm.forward = MethodType(_after, norm)
+                norm.__dict__["forward"] = MethodType(_after, norm)
                 norms.append(norm)
     return norms
 
@@ -105,7 +105,7 @@ def _convolve(convolution: Any, x_BCHW: Tensor) -> Tensor:
         bias_O = None if bias_O is None else bias_O.to(dtype)
     settings = convolution.stride, convolution.dilation
     if device == "cpu" and x_BCHW.dtype == torch.bfloat16 and _depthwise_strided(convolution):
-        return Strided.apply(x_BCHW, weight_OCKK, bias_O, pads, *settings)  # type: ignore[no-any-return, no-untyped-call]
+        return Strided.apply(x_BCHW, weight_OCKK, bias_O, pads, *settings)  # type: ignore[no-any-return]
     x_BCHW, padding = _padded(x_BCHW, pads)
     return functional.conv2d(x_BCHW, weight_OCKK, bias_O, settings[0], padding, settings[1], convolution.groups)
 
@@ -178,7 +178,7 @@ class Strided(torch.autograd.Function):
         return functional.conv2d(padded_BCHW, weight_C1KK, bias_C, stride, ctx.padding, dilation, len(weight_C1KK))
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_BChw: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of image, weight and bias."""
         padded_BCHW, weight_C1KK = ctx.saved_tensors

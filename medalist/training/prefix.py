@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from timm.layers import DropPath, PatchDropout, get_notrace_functions, get_notrace_modules
+from timm.layers._fx import get_notrace_functions, get_notrace_modules
+from timm.layers.drop import DropPath
+from timm.layers.patch_dropout import PatchDropout
 from torch import Tensor, fx, nn
 
 from medalist.backbones import Backbone
@@ -99,8 +101,8 @@ class _Tracer(fx.Tracer):
     """torch.fx's, for timm's networks: some of their modules and functions look at values and stay whole."""
 
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
-        self.whole = (*get_notrace_modules(), *RANDOM)
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))  # type: ignore[no-untyped-call]
+        self.whole = (*get_notrace_modules(), *RANDOM)  # type: ignore[no-untyped-call]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether the graph calls a module instead of looking into it."""
