@@ -51,9 +51,9 @@ def by_training(
     *,
     num_classes: int,
     seed: int,
+    lr: float,
     epochs: int = 20,
     batch: int = 64,
-    lr: float = 1e-3,
 ) -> list[float]:
     """Train a head alone on frozen features, in place: AdamW, cosine, a fixed number of epochs, never stopped early.
 
@@ -67,9 +67,9 @@ def by_training(
         loss: a bound loss.
         num_classes: C.
         seed: of the order and the views.
+        lr: AdamW's highest; a head's own is a fact of its entry.
         epochs: over the N images.
         batch: rows a step.
-        lr: AdamW's highest.
 
     Returns:
         The mean loss of each epoch.

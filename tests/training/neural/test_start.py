@@ -58,7 +58,8 @@ def test_other_heads_have_no_exact_solution(call: str) -> None:
 
 def trained(call: str, x: np.ndarray, y: Any, loss: str, **arguments: Any) -> tuple[dict[str, np.ndarray], list[float]]:
     module = neural.bind(call)(x.shape[2], 4, seed=1)
-    curve = start.by_training(module, x, y, losses.bind(loss), num_classes=4, seed=2, **arguments)
+    rate = {"lr": neural.bind(call).facts["lr"], **arguments}
+    curve = start.by_training(module, x, y, losses.bind(loss), num_classes=4, seed=2, **rate)
     assert not module.training
     return head_state(module, tags=loss == "bce"), curve
 
