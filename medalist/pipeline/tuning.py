@@ -248,12 +248,13 @@ def network_of(tuning: Tuning, start: Any) -> Any:
     """The pretrained network with its head as it begins."""
     import torch
 
-    from medalist.training.kernels import quicken
+    from medalist.training.kernels import keep_memory, quicken
     from medalist.training.network import Network, set_weights
     from medalist.training.neural.heads import neural
 
     body = tuning.backbone.build(("pooled",))
     if tuning.plan.batchnorm == "frozen" and this_device() == "cpu":
+        keep_memory()
         body = quicken(body, tuning.backbone.preprocessing["height"], tuning.backbone.preprocessing["width"])
     head = neural.bind(tuning.plan.head)(tuning.backbone.num_features, tuning.num_classes, seed=tuning.recipe.seed)
     if start is not None:
@@ -294,7 +295,7 @@ def _best(value_E2: np.ndarray) -> int:
 def keep(tuning: Tuning, place: Place, epoch: int) -> State:
     """Write the weights of a training's epoch as a card; the state of its head."""
     from medalist.training import network
-    from medalist.training.finetune import weights_of
+    from medalist.training.judging import weights_of
     from medalist.training.neural.answers import head_state
 
     arrays, _ = checkpoint.load(tuning.folder / f"training-{place}" / weights_of(epoch))
@@ -317,7 +318,7 @@ def continued(tuning: Tuning, epoch: int) -> Tuning:
         tuning: whose last phase goes on, at its learning rate.
         epoch: of the first fold's training, to begin with.
     """
-    from medalist.training.finetune import weights_of
+    from medalist.training.judging import weights_of
 
     settings = tuning.settings
     arrays, _ = checkpoint.load(tuning.folder / "training-0" / weights_of(epoch))

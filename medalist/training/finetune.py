@@ -26,29 +26,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from medalist.engines.local import usable_cores
 from medalist.errors import BackboneError
-from medalist.progress import Event, Sink, ignore
+from medalist.progress import Sink, ignore
 from medalist.registry import parse_call
-from medalist.store import array_bytes, failpoint, write_atomic
-from medalist.training import checkpoint, network
+from medalist.store import failpoint
+from medalist.training import network
 from medalist.training.crossings import Crossings
 from medalist.training.feeds import Batch, Images
-from medalist.training.heads.contract import link, log_loss
+from medalist.training.heads.contract import link
+from medalist.training.judging import finish_epoch
 from medalist.training.losses import losses
 from medalist.training.mixing import mixes
 from medalist.training.network import Network
 from medalist.training.neural.heads import AngularMargin, draws, set_draws
 from medalist.training.optim.ema import Ema
-from medalist.training.optim.optimisers import load_state, optimiser, state_arrays
+from medalist.training.optim.optimisers import optimiser
 from medalist.training.optim.sam import climb, descend
 from medalist.training.optim.schedules import Plateau, schedules
 from medalist.training.plan import MIX, Plan, Step, steps
 from medalist.training.prefix import split
+from medalist.training.resuming import resume, save
+from medalist.training.telling import Heard
 
-CHECKPOINT = "checkpoint.safetensors"
-CURVES = "curves.json"
 EVERY_S = 120.0  # a kill costs no more of an epoch than this
-SAID_S = 0.5
 PLATEAU = "plateau"
 SAMPLE = 512  # rows of an epoch that its training metric is told of
 Score = Callable[[np.ndarray, np.ndarray], float]
@@ -103,8 +104,6 @@ class Training:
         self.saved = time.monotonic()
         self.phase = -1
 
-    # ---- phases ----
-
     def enter(self, phase: int) -> None:
         """Begin a phase: a new optimiser, as another part of the network trains."""
         self.phase = phase
@@ -140,8 +139,6 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
         return float(factor)
-
-    # ---- one step ----
 
     def step(self, step: Step, inputs: Batch) -> None:
         """One step of the optimiser; the batch's mean loss is added to the epoch's."""
@@ -206,106 +203,10 @@ class Training:
         """The context in which the network runs."""
         return torch.autocast(self.device, torch.bfloat16) if self.plan.bf16 else nullcontext()
 
-    # ---- an epoch's end ----
-
-    def averaged(self) -> AbstractContextManager[Any]:
-        """Inside, the network holds the weights that answer: their average, where one is kept."""
-        return self.ema.swapped(self.net) if self.ema else nullcontext()
-
-    def answer(self, rows: np.ndarray) -> np.ndarray:
-        """Probabilities (n, C) of the network as it stands, of unaugmented images."""
-        self.part.eval()
-        # At another size than the answers' the bottom's tensors are others: then the whole network is asked.
-        feed, part = (self.feed, self.part) if self.at_size() else (self.images, self.net.eval())
-        with torch.inference_mode(), self.precision():
-            parts = [part(*some).float().cpu().numpy() for some in feed.plain(rows, 64, self.device)]
-        self.part.train()
-        return np.asarray(link(np.concatenate(parts), self.images.tags), np.float32)
-
-    def at_size(self) -> bool:
-        """Whether the phase trains in the size that is answered in."""
-        how = self.images.backbone.preprocessing
-        return self.plan.phases[self.phase].size == (how["height"], how["width"])
-
-    def judge(self, watched: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-        """Loss and metric on rows that were not learnt from, of the raw weights and of their average."""
-        labels, found, prob_nC = self.images.labels[watched], dict[str, float](), np.empty(0)
-        ways: list[tuple[str, AbstractContextManager[Any]]] = [("", nullcontext())]
-        for name, way in [*ways, *([("ema_", self.averaged())] if self.ema else [])]:
-            with way:
-                prob_nC = self.answer(watched)
-            found[f"{name}loss"] = log_loss(np.log(np.maximum(prob_nC, 1e-15)), labels) / len(labels)
-            found[f"{name}metric"] = self.score(watched, prob_nC)
-        return found, prob_nC
-
-    def finish_epoch(self, watched: np.ndarray | None) -> None:
-        """What the epoch was worth; its weights and answers go to the folder."""
-        done = self.epoch - 1
-        fact: dict[str, Any] = {"epoch": done, "train_loss": self.sums[0] / self.sums[1], "lr": self.lr()}
-        if self.seen:
-            rows, prob = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
-            fact["train_metric"] = self.score(rows, prob)
-        with self.averaged():
-            arrays = network.weights(self.net, self.names)
-        if watched is not None:
-            found, prob_nC = self.judge(watched)
-            fact |= found
-            write_atomic(self.folder / f"answers-{done}.npy", array_bytes(prob_nC))
-            if self.plateau:
-                self.plateau.update(found["metric"])
-        checkpoint.save(self.folder / weights_of(done), arrays, {})
-        self.curves.append(fact)
-        self.sums, self.seen = [0.0, 0.0], []
-
     def lr(self) -> float:
         """The body's learning rate, or the head's where that alone trains: of the last layer."""
         groups = self.optimiser.param_groups
         return float(max(groups, key=lambda group: group["base_lr"])["lr"])
-
-    # ---- checkpoints ----
-
-    def save(self) -> None:
-        """Write all that the next step depends on."""
-        state, steps_done = state_arrays(self.optimiser)
-        arrays = checkpoint.prefixed(network.weights(self.net, self.names), "net")
-        arrays |= checkpoint.prefixed(state, "optimiser")
-        if self.ema:
-            arrays |= checkpoint.prefixed(self.ema.state()[0], "ema")
-        arrays |= checkpoint.prefixed(draws(self.net), "draws")
-        for place, (rows, prob_BC) in enumerate(self.seen):
-            arrays |= {f"rows.{place}": rows, f"prob.{place}": prob_BC}
-        facts = {
-            "at": [self.epoch, self.number],
-            "phase": self.phase,
-            "micro": self.micro,
-            "curves": self.curves,
-            "sums": self.sums,
-            "facts": self.facts,
-            "optimiser": steps_done,
-            "ema": self.ema.state()[1] if self.ema else None,
-            "plateau": self.plateau.state() if self.plateau else None,
-        }
-        checkpoint.save(self.folder / CHECKPOINT, arrays, facts)
-        self.saved = time.monotonic()
-
-    def resume(self) -> None:
-        """Go back to the checkpoint, if there is one."""
-        if not (self.folder / CHECKPOINT).is_file():
-            return
-        arrays, facts = checkpoint.load(self.folder / CHECKPOINT)
-        network.set_weights(self.net, checkpoint.group(arrays, "net"))
-        self.epoch, self.number = facts["at"]
-        self.micro, self.curves, self.sums, self.facts = (facts[k] for k in ("micro", "curves", "sums", "facts"))
-        if self.epoch < self.plan.epochs and self.plan.place(self.epoch)[0] == facts["phase"]:
-            self.enter(facts["phase"])
-            load_state(self.optimiser, checkpoint.group(arrays, "optimiser"), facts["optimiser"])
-            if self.plateau:
-                self.plateau.load(facts["plateau"])
-        if self.ema:
-            self.ema.load(checkpoint.group(arrays, "ema"), facts["ema"], self.net)
-        rows, prob = checkpoint.group(arrays, "rows"), checkpoint.group(arrays, "prob")
-        self.seen = [(rows[str(place)], prob[str(place)]) for place in range(len(rows))]
-        set_draws(self.net, checkpoint.group(arrays, "draws"))
 
 
 def finetune(
@@ -328,8 +229,9 @@ def finetune(
     Returns:
         Facts of each epoch: train_loss, train_metric, lr, and loss and metric on watched rows (`ema_`: of the average).
     """
+    torch.set_num_threads(usable_cores())
     training.folder.mkdir(parents=True, exist_ok=True)
-    training.resume()
+    resume(training)
     plan, end = training.plan, training.plan.epochs if until is None else until
     heard = Heard(name, training, end, sink)
     while training.epoch < end:
@@ -344,44 +246,10 @@ def finetune(
                 failpoint("after-step")
                 heard.step(step)
                 if step.last:
-                    training.finish_epoch(watched)
+                    finish_epoch(training, watched)
                 if step.last or time.monotonic() - training.saved > EVERY_S:
-                    training.save()
+                    save(training)
     return training.curves
-
-
-@dataclass
-class Heard:
-    """Tells a sink how a training goes."""
-
-    name: str
-    training: Training
-    end: int
-    sink: Sink
-    start: float = field(default_factory=time.perf_counter)
-    said: float = 0.0
-    shown: int = 0
-
-    def step(self, step: Step) -> None:
-        """After each step; said twice a second at most, and at each epoch's end."""
-        self.shown += len(step.rows)
-        now = time.perf_counter()
-        if not step.last and now - self.said < SAID_S:
-            return
-        self.said = now
-        done = step.epoch * len(self.training.rows) + (step.number + 1) * len(step.rows)
-        loss = self.training.sums[0] / max(self.training.sums[1], 1)
-        note: dict[str, Any] = {"loss": round(loss, 5), "lr": self.training.lr(), "epoch": step.epoch + 1}
-        if self.training.curves and "metric" in self.training.curves[-1]:
-            note["metric"] = round(self.training.curves[-1]["metric"], 5)
-        note["images_s"] = round(self.shown / (now - self.start), 1)
-        total = self.end * len(self.training.rows)
-        self.sink(Event(self.name, min(done, total), total, now - self.start, note))
-
-
-def weights_of(epoch: int) -> str:
-    """File of an epoch's weights."""
-    return f"weights-{epoch}.safetensors"
 
 
 def norm_of(part: nn.Module) -> float:

@@ -63,6 +63,8 @@ def raw_weights(state: State) -> tuple[np.ndarray, np.ndarray]:
 
 def _by_training(head: Any, *, plan: Plan, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
     from medalist.training.losses import losses
+    from medalist.training.neural.heads import neural
     from medalist.training.neural.start import by_training
 
-    by_training(head, x_ND[None], y, losses.bind(plan.loss), num_classes=num_classes, seed=plan.seed)
+    lr = neural.bind(plan.head).facts["lr"]
+    by_training(head, x_ND[None], y, losses.bind(plan.loss), num_classes=num_classes, seed=plan.seed, lr=lr)

@@ -1,0 +1,44 @@
+"""How a training goes, told to whoever listens while it runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from medalist.progress import Event, Sink
+
+if TYPE_CHECKING:
+    from medalist.training.finetune import Training
+    from medalist.training.plan import Step
+
+SAID_S = 0.5
+
+
+@dataclass
+class Heard:
+    """Tells a sink of the steps: done of all, with loss, metric, learning rate and images a second."""
+
+    name: str
+    training: Training
+    end: int
+    sink: Sink
+    start: float = field(default_factory=time.perf_counter)
+    said: float = 0.0
+    shown: int = 0
+
+    def step(self, step: Step) -> None:
+        """After each step; said twice a second at most, and at each epoch's end."""
+        self.shown += len(step.rows)
+        now = time.perf_counter()
+        if not step.last and now - self.said < SAID_S:
+            return
+        self.said = now
+        done = step.epoch * len(self.training.rows) + (step.number + 1) * len(step.rows)
+        loss = self.training.sums[0] / max(self.training.sums[1], 1)
+        note: dict[str, Any] = {"loss": round(loss, 5), "lr": self.training.lr(), "epoch": step.epoch + 1}
+        if self.training.curves and "metric" in self.training.curves[-1]:
+            note["metric"] = round(self.training.curves[-1]["metric"], 5)
+        note["images_s"] = round(self.shown / (now - self.start), 1)
+        total = self.end * len(self.training.rows)
+        self.sink(Event(self.name, min(done, total), total, now - self.start, note))
