@@ -83,9 +83,17 @@ def num_members(recipe: Recipe) -> int:
     """How many members its learners will be, before anything is known of the backbones but how many there are."""
     num_backbones = max(len(recipe.backbones), 1) * max(len(recipe.size), 1)
     num_sights = {"fused": 1, "each": num_backbones, "both": num_backbones + (num_backbones > 1)}[recipe.members]
-    num_tuned = len(recipe.finetune.backbones or recipe.backbones) if recipe.finetune else 0
-    num_learners = len(recipe.heads) * num_sights + num_tuned
-    return num_learners * (len(recipe.views) if recipe.fuse == "answers" else 1)
+    return (len(recipe.heads) * num_sights + _num_tuned(recipe)) * (
+        len(recipe.views) if recipe.fuse == "answers" else 1
+    )
+
+
+def _num_tuned(recipe: Recipe) -> int:
+    """Learners on fine-tuned backbones."""
+    if recipe.finetune is None:
+        return 0
+    alone = len(recipe.finetune.backbones or recipe.backbones) or 1
+    return {"answers": alone, "features": 1, "both": alone + 1}[recipe.finetune.fuse]
 
 
 def _sight(recipe: Recipe, spaces: Sequence[Space], backbone: str) -> Sight:

@@ -136,7 +136,7 @@ def _run_answers(
         names = map(slug, learner.members)
         prob |= dict(zip(names, answer(learner, recipe.final, run, x_LD), strict=True))
     for tuned in tuned_of(recipe):
-        found_VLC = answer_tuned(tuned, recipe, run, Path("/"), paths, cache=cache, sink=sink)
+        found_VLC = answer_tuned(tuned, recipe.final, run, Path("/"), paths, cache=cache, sink=sink)
         prob |= dict(zip(map(slug, tuned.members), found_VLC, strict=True))
     return prob, found.facts
 

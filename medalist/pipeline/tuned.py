@@ -1,8 +1,9 @@
 """Fine-tuned backbones as learners: each trained on the rows outside each fold, then a backbone like any other.
 
-Trained weights become a card of the run folder, its rows go through the ordinary extraction, and a state of arrays
-answers from them: so out-of-fold rows, test rows, views and `predict` need nothing of their own. Axes: N training
-images, M test images, L readable ones, D features, C classes, K folds, E epochs.
+Trained weights become cards of the run folder, their rows go through the ordinary extraction, and states of arrays
+answer from them: so out-of-fold rows, test rows, views and `predict` need nothing of their own. A network answers by
+its own head, or one head answers from the features of all of them (write-up 5). Axes: N training images, L readable
+test images, C classes, K folds, V members.
 """
 
 from __future__ import annotations
@@ -15,19 +16,15 @@ from typing import Any
 import numpy as np
 
 from medalist.backbones import Backbone
-from medalist.backbones.cards import open_card
-from medalist.data.facts import Facts
 from medalist.data.splits import Folds
-from medalist.features.bank import FeatureBank
-from medalist.features.column import Look
-from medalist.features.extract import embed
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted, State
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
-from medalist.pipeline.tuning import REFIT, Tuning, card_of, train
+from medalist.pipeline.trained import REFIT, Place, Trained
+from medalist.pipeline.tuning import Tuning, train
 from medalist.predictions import Predictions
 from medalist.progress import Sink
 from medalist.recipe import Recipe
@@ -38,56 +35,117 @@ TUNED = "tuned"
 
 @dataclass(frozen=True)
 class Tuned:
-    """A backbone that a recipe fine-tunes; `views` is which views of an image it answers, each a member if they are
-    fused as answers.
+    """A learner on trained networks.
+
+    Args:
+        backbones: as they were pretrained; more than one are fused.
+        views: of an image.
+        apart: each view is a member of its own.
+        head: on the features of all; empty: the network's own.
     """
 
-    backbone: Backbone
+    backbones: tuple[Backbone, ...]
     views: tuple[str, ...]
     apart: bool
+    head: str = ""
 
     @property
     def name(self) -> str:
-        """`tuned mobilenetv2`."""
-        return f"{TUNED} {self.backbone.name}"
+        """`tuned mobilenetv2`, or `logistic on tuned features`."""
+        return f"{self.head} on {TUNED} features" if self.head else network_name(self.backbones[0])
 
     @property
     def members(self) -> list[str]:
-        """A name a view where they are fused as answers, else one."""
-        if not self.apart:
-            return [self.name]
-        return [self.name, *(f"{self.name} on {view}" for view in self.views[1:])]
+        """A name a view where they are apart, else one."""
+        return [self.name, *(f"{self.name} on {view}" for view in self.views[1:] if self.apart)]
+
+    def through(self, run_folder: Path, cache: Path, sink: Sink) -> Trained:
+        """Its networks, as a run folder holds them."""
+        folders = [run_folder / TUNED / slug(network_name(backbone)) for backbone in self.backbones]
+        own = [run_folder / "fitted" / slug(network_name(backbone)) for backbone in self.backbones]
+        networks, views = range(len(self.backbones)), range(len(self.views))
+        by_view = tuple(tuple((network, view) for network in networks) for view in views)
+        together = (tuple((network, view) for network in networks for view in views),)
+        return Trained(
+            folders=tuple(folders),
+            runtimes=tuple(Fitted.load(folder).meta["runtime"] for folder in own),
+            views=self.views,
+            groups=together if self.head and not self.apart else by_view,
+            mean=not self.head and not self.apart,
+            answer=self._answer,
+            cache=cache,
+            sink=sink,
+        )
+
+    def _answer(self, state: State, rows: Rows) -> np.ndarray:
+        from medalist.training import heads
+        from medalist.training.neural.answers import neural_predict
+
+        return heads.predict(self.head, state, rows) if self.head else neural_predict(state, rows)
+
+
+def network_name(backbone: Backbone) -> str:
+    """What a trained backbone is called among learners and folders."""
+    return f"{TUNED} {backbone.name}"
 
 
 def tuned_of(recipe: Recipe) -> list[Tuned]:
-    """What a recipe fine-tunes."""
-    return [Tuned(backbone, recipe.views, recipe.fuse == "answers") for backbone in tuned_backbones(recipe)]
+    """The learners of a recipe that answer by trained networks."""
+    backbones, settings = tuned_backbones(recipe), recipe.finetune
+    if settings is None:
+        return []
+    apart = recipe.fuse == "answers"
+    alone = [] if settings.fuse == "features" else [Tuned((one,), recipe.views, apart) for one in backbones]
+    fused = [] if settings.fuse == "answers" else [Tuned(tuple(backbones), recipe.views, apart, settings.fused_head)]
+    return [*alone, *fused]
 
 
 def fit_tuned(
-    tuned: Tuned, recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path, sink: Sink
-) -> tuple[Predictions, ...]:
-    """Its members' predictions; trained weights in `out/tuned`, states and predictions beside the other learners'.
+    recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path, sink: Sink
+) -> list[Predictions]:
+    """All members on trained networks; weights in `out/tuned`, states and predictions beside the other learners'.
 
     Nothing is made again where it stands there, and a training that was killed goes on.
     """
-    key = _key(tuned, recipe, features, folds)
-    folders = [out / "predictions" / slug(name) for name in tuned.members]
+    key = _key(recipe, features, folds)
+    learners = tuned_of(recipe)
+    folders = [out / "predictions" / slug(name) for learner in learners for name in learner.members]
     if all((folder / "predictions.json").is_file() for folder in folders):
-        done = tuple(Predictions.load(folder) for folder in folders)
+        done = [Predictions.load(folder) for folder in folders]
         if all(run.meta["key"] == key for run in done):
             return done
-    tuning = Tuning(tuned.backbone, recipe, features, folds, out / TUNED / slug(tuned.name), key, cache, sink)
-    states, refit, meta = train(tuning)
+    tunings = [
+        Tuning(one, recipe, features, folds, out / TUNED / slug(network_name(one)), cache, sink)
+        for one in tuned_backbones(recipe)
+    ]
+    for tuning in tunings:
+        states, refit, meta = train(tuning)
+        name = network_name(tuning.backbone)
+        Fitted(name, tuple(states), refit or {}, meta).save(out / "fitted" / slug(name))
     failpoint("in-fit")
-    fitted = Fitted(tuned.name, tuple(states), refit or {}, meta)
-    shown = _Shown(tuned, tuning, recipe, features, cache, sink)
-    oof_VNC, test_KVLC = shown.out_of_fold(states, folds)
-    fit_VNC = np.zeros((len(tuned.members), 0, oof_VNC.shape[2]), np.float32)
-    if refit is not None:
-        fit_VNC, test_VLC = shown.refitted(refit)
+    runs = [run for learner in learners for run in _answered(learner, recipe, features, folds, out, key, cache, sink)]
+    for folder, run in zip(folders, runs, strict=True):
+        run.save(folder)
+    for tuning in tunings:
+        tuning.clear()
+    return runs
+
+
+def _answered(
+    learner: Tuned, recipe: Recipe, features: Features, folds: Folds, out: Path, key: str, cache: Path, sink: Sink
+) -> list[Predictions]:
+    """A learner's members, its head fitted first where it has one of its own."""
+    through = learner.through(out, cache, sink)
+    if learner.head:
+        _fuse(learner, through, recipe, features, folds, out, sink)
+    fitted = Fitted.load(out / "fitted" / slug(learner.name))
+    refit = recipe.final == "refit"
+    oof_VNC, test_KVLC = through.out_of_fold(fitted.states, features, folds.fold_N, with_test=not refit)
+    fit_VNC = oof_VNC[:, :0]
+    if refit:
+        fit_VNC, test_VLC = through.refitted(fitted.refit, features)
         test_KVLC = test_VLC[None]
-    runs = tuple(
+    return [
         Predictions(
             name=name,
             ids=tuple(features.train.ids),
@@ -98,107 +156,52 @@ def fit_tuned(
             scale="prob",
             class_hash=features.train.class_hash,
             fold_hash=folds.hash,
-            meta={"key": key, **meta},
+            meta={"key": key, **fitted.meta},
         )
-        for place, name in enumerate(tuned.members)
-    )
-    fitted.save(out / "fitted" / slug(tuned.name))
-    for folder, run in zip(folders, runs, strict=True):
-        run.save(folder)
-    tuning.clear()
-    return runs
+        for place, name in enumerate(learner.members)
+    ]
+
+
+def _fuse(
+    learner: Tuned, through: Trained, recipe: Recipe, features: Features, folds: Folds, out: Path, sink: Sink
+) -> None:
+    """Fit the head on the features of all networks, the k-th on those of fold k's."""
+    from medalist.training.choice import Task
+    from medalist.training.fused import fused_states
+    from medalist.training.heads import heads
+
+    train = features.train
+    head = heads.bind(learner.head)
+    task = Task(head, train.labels, folds.fold_N, folds.num_folds, len(train.classes), recipe.seed, sink)
+
+    def embedded(fold: int | None) -> np.ndarray:
+        place: Place = REFIT if fold is None else fold
+        return through.rows(place, train.root, list(train.paths))[1][0][:]
+
+    states, refit, meta = fused_states(task, embedded, refit=recipe.final == "refit")
+    Fitted(learner.name, tuple(states), refit or {}, meta).save(out / "fitted" / slug(learner.name))
 
 
 def answer_tuned(
-    tuned: Tuned, recipe: Recipe, run_folder: Path, root: Path, paths: Sequence[str], *, cache: Path, sink: Sink
+    tuned: Tuned, final: str, run_folder: Path, root: Path, paths: Sequence[str], *, cache: Path, sink: Sink
 ) -> list[np.ndarray]:
     """(L, C) probabilities of each member for new images that can be read."""
-    fitted = Fitted.load(run_folder / "fitted" / slug(tuned.name))
-    folder = run_folder / TUNED / slug(tuned.name)
-    places = [(REFIT, fitted.refit)] if recipe.final == "refit" else [*enumerate(fitted.states)]
+    fitted, through = Fitted.load(run_folder / "fitted" / slug(tuned.name)), tuned.through(run_folder, cache, sink)
+    places: list[tuple[Place, State]] = [(REFIT, fitted.refit)] if final == "refit" else [*enumerate(fitted.states)]
     found = []
     for place, state in places:
-        backbone = open_card(card_of(folder, place))
-        facts, rows = embedded(backbone, fitted.meta["runtime"], recipe.views, root, paths, cache=cache, sink=sink)
-        found.append(answers(state, rows, np.flatnonzero([fact.ok for fact in facts]), apart=tuned.apart))
+        facts, rows = through.rows(place, root, paths)
+        at = np.flatnonzero([fact.ok for fact in facts])
+        found.append(through.answers(state, [group_nD.take(at) for group_nD in rows]))
     return list(np.asarray(np.mean(found, axis=0, dtype=np.float32)))
 
 
-def embedded(
-    backbone: Backbone,
-    runtime: str,
-    views: tuple[str, ...],
-    root: Path,
-    paths: Sequence[str],
-    *,
-    cache: Path,
-    sink: Sink,
-) -> tuple[list[Facts], list[Rows]]:
-    """Pooled features of each view, a row a file; unreadable ones have zeros."""
-    facts, spaces = embed(root, paths, [Look(backbone, runtime, views)], cache=cache, sink=sink)
-    hashes = [fact.hash if fact.ok else "" for fact in facts]
-    rows = FeatureBank(cache).rows(spaces, hashes)
-    return facts, [rows.only([place]) for place in range(len(spaces))]
-
-
-def answers(state: State, rows: Sequence[Rows], at: np.ndarray, *, apart: bool) -> np.ndarray:
-    """(V, n, C) probabilities of rows `at`, a slice a view; or where views are not apart (1, n, C), their mean."""
-    from medalist.training.neural.answers import neural_predict
-
-    prob_VNC = np.stack([neural_predict(state, view_ND[at]) for view_ND in rows])
-    return prob_VNC if apart else prob_VNC.mean(axis=0, keepdims=True, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What trained weights say of a run's images."""
-
-    tuned: Tuned
-    tuning: Tuning
-    recipe: Recipe
-    features: Features
-    cache: Path
-    sink: Sink
-
-    def of(self, place: int | str, state: State, paths: Sequence[str]) -> np.ndarray:
-        """(V, n, C) of files that can be read."""
-        if not len(paths):
-            return np.zeros((len(self.tuned.members), 0, self.tuning.num_classes), np.float32)
-        backbone, root = open_card(card_of(self.tuning.folder, place)), self.features.train.root
-        _, rows = embedded(
-            backbone, self.tuning.runtime, self.recipe.views, root, paths, cache=self.cache, sink=self.sink
-        )
-        return answers(state, rows, np.arange(len(paths)), apart=self.tuned.apart)
-
-    @property
-    def test_paths(self) -> list[str]:
-        """Those of the test files that can be read."""
-        return list(self.features.test.paths[self.features.readable_M])
-
-    def out_of_fold(self, states: Sequence[State], folds: Folds) -> tuple[np.ndarray, np.ndarray]:
-        """(V, N, C) of rows whose fold the weights never saw, and (K, V, L, C) of the test rows."""
-        oof_VNC = np.empty((len(self.tuned.members), len(folds.fold_N), self.tuning.num_classes), np.float32)
-        paths, test = self.features.train.paths, self.test_paths if self.recipe.final == "folds" else []
-        test_KVLC = []
-        for k, state in enumerate(states):
-            rows = np.flatnonzero(folds.fold_N == k)
-            prob_VnC = self.of(k, state, [*paths[rows], *test])
-            oof_VNC[:, rows] = prob_VnC[:, : len(rows)]
-            test_KVLC.append(prob_VnC[:, len(rows) :])
-        return oof_VNC, np.stack(test_KVLC)
-
-    def refitted(self, state: State) -> tuple[np.ndarray, np.ndarray]:
-        """(V, N, C) of the rows that the refit learnt from, and (V, L, C) of the test rows."""
-        prob_VnC = self.of(REFIT, state, [*self.features.train.paths, *self.test_paths])
-        return prob_VnC[:, : len(self.features.train)], prob_VnC[:, len(self.features.train) :]
-
-
-def _key(tuned: Tuned, recipe: Recipe, features: Features, folds: Folds) -> str:
-    """Hash of all that a fine-tuned learner's predictions depend on."""
+def _key(recipe: Recipe, features: Features, folds: Folds) -> str:
+    """Hash of all that the predictions of trained networks depend on."""
+    backbones, settings = tuned_backbones(recipe), recipe.finetune
     facts: dict[str, Any] = {
-        "weights": tuned.backbone.weights_hash,
-        "preprocessing": tuned.backbone.preprocessing,
-        "finetune": recipe.finetune and recipe.finetune.model_dump(mode="json", exclude={"backbones", "workers"}),
+        "backbones": [[one.weights_hash, one.preprocessing] for one in backbones],
+        "finetune": settings and settings.model_dump(mode="json", exclude={"backbones", "workers"}),
         "seed": recipe.seed,
         "final": recipe.final,
         "views": [recipe.views, recipe.fuse],

@@ -26,6 +26,7 @@ from medalist.features.rows import Rows
 from medalist.fitted import State
 from medalist.metrics import metrics
 from medalist.pipeline.extraction import Features, extract
+from medalist.pipeline.trained import REFIT, Place, card_of
 from medalist.progress import Sink
 from medalist.recipe import RampSection, Recipe
 from medalist.registry import Bound
@@ -33,12 +34,10 @@ from medalist.training import checkpoint
 from medalist.training.heads.contract import is_tags
 from medalist.training.plan import Phase, Plan
 
-REFIT = "refit"
 CURVES = "curves.json"
 SETTLED = "runtimes.json"
 MARGIN = 1.15  # of the largest input side: what augmentation may cut off
 INNER = 10  # steer: inner watches one in so many of the rows that it may learn from
-Place = int | str
 Start = Callable[[Any], None] | None
 
 
@@ -52,7 +51,6 @@ class Tuning:
         features: of the run: which images.
         folds: of its rows.
         folder: of the trained weights; a folder a training lies in it until all is done.
-        key: of the learner.
         cache: of the bank, pixels and facts.
         sink: hears of the steps.
         begin: arrays of the weights to begin with; None: the pretrained ones.
@@ -63,7 +61,6 @@ class Tuning:
     features: Features
     folds: Folds
     folder: Path
-    key: str
     cache: Path
     sink: Sink
     begin: checkpoint.Arrays | None = None
@@ -304,11 +301,6 @@ def keep(tuning: Tuning, place: Place, epoch: int) -> State:
     state = {name: array.numpy() for name, array in net.body.state_dict().items()}
     write_trained(tuning.backbone, state, card_of(tuning.folder, place))
     return head_state(net.head, tags=tuning.tags)
-
-
-def card_of(folder: Path, place: Place) -> Path:
-    """The card of a fold's trained weights, or of the refit's."""
-    return folder / (f"{place}.json" if place == REFIT else f"fold{place}.json")
 
 
 def continued(tuning: Tuning, epoch: int) -> Tuning:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from medalist.backbones import Backbone
 from medalist.data.views.policy import Policy
 from medalist.errors import MedalistError, RecipeError
@@ -20,17 +22,10 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
     settings = recipe.finetune
     if settings is None:
         return
-    from medalist.training.losses import losses
-    from medalist.training.mixing import mixes
-    from medalist.training.neural.heads import neural
-    from medalist.training.optim.optimisers import optimiser
-
-    yield from _refused("finetune.head", neural.bind, settings.head)
     yield from _refused("finetune.augment", Policy.parse, settings.augment)
-    yield from _refused("finetune.loss", losses.bind, settings.loss or "cross_entropy")
-    yield from _refused("finetune.optimiser", lambda text: optimiser(text, _toy()), settings.optimiser)
-    if settings.mix:
-        yield from _refused("finetune.mix", mixes.bind, settings.mix)
+    yield from _toys(settings)
+    if settings.fuse != "answers":
+        yield from _fused(settings.fused_head)
     yield from _schedules(settings)
     yield from _unmixed(settings)
     yield from _strange_backbones(recipe, settings)
@@ -61,10 +56,27 @@ def _refused(key: str, bind: Callable[[str], Any], text: str) -> Iterator[str]:
         yield f"{key}: {error}"
 
 
-def _toy() -> list[dict[str, Any]]:
+def _toys(settings: FinetuneSection) -> Iterator[str]:
+    """Names and values that only a call finds out, on two tiny images of two classes."""
     import torch
 
-    return [{"params": [torch.nn.Parameter(torch.zeros(2, 2))], "lr": 0.1}]
+    from medalist.training.losses import losses
+    from medalist.training.mixing import mixes
+    from medalist.training.neural.heads import neural
+    from medalist.training.optim.optimisers import optimiser
+
+    target_BC, count_C = torch.eye(2), torch.ones(2)
+    groups: list[dict[str, Any]] = [{"params": [torch.nn.Parameter(torch.zeros(2, 2))], "lr": 0.1}]
+    image_B3HW, rng = torch.zeros(2, 3, 4, 4), np.random.default_rng(0)
+    tried: list[tuple[str, Callable[[str], Any], str | None]] = [
+        ("head", lambda text: neural.bind(text)(4, 2, seed=0), settings.head),
+        ("loss", lambda text: losses.bind(text)(target_BC, target_BC, count_C=count_C), settings.loss),
+        ("optimiser", lambda text: optimiser(text, groups), settings.optimiser),
+        ("mix", lambda text: mixes.bind(text)(image_B3HW, target_BC, rng), settings.mix),
+    ]
+    for key, call, text in tried:
+        if text:
+            yield from _refused(f"finetune.{key}", call, text)
 
 
 def _schedules(settings: FinetuneSection) -> Iterator[str]:
@@ -78,6 +90,16 @@ def _schedules(settings: FinetuneSection) -> Iterator[str]:
                 yield f"{key}: plateau looks at a metric while it trains; say on which rows: steer=inner or steer=fold"
         else:
             yield from _refused(key, lambda text: schedules.bind(text)(0.5), phase.schedule)
+
+
+def _fused(text: str) -> Iterator[str]:
+    """The head on fine-tuned features must be a linear one, whose penalty the folds choose."""
+    from medalist.training.heads import heads
+
+    yield from _refused("finetune.fused_head", heads.bind, text)
+    linear = [name for name in heads if "problem" in heads.bind(name).facts]
+    if text.partition("(")[0] in set(heads) - set(linear):
+        yield f"finetune.fused_head: {text} is not linear; heads that are: {', '.join(linear)}"
 
 
 def _unmixed(settings: FinetuneSection) -> Iterator[str]:

@@ -25,7 +25,7 @@ from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Features, extract
 from medalist.pipeline.kept import asking
 from medalist.pipeline.learners import fit_learner, learners_of
-from medalist.pipeline.tuned import fit_tuned, tuned_of
+from medalist.pipeline.tuned import fit_tuned
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -96,12 +96,12 @@ def fit(
     """Each learner, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there.
 
     One member a head, unless the recipe has heads see one backbone, or answers fused: then one a head, sight and view.
-    After them one a fine-tuned backbone, or one a view. `cache`: of bank and pixels, which fine-tuning fills.
+    After them those on fine-tuned backbones. `cache`: of bank and pixels, which fine-tuning fills.
     """
     learners = learners_of(recipe, features.extracted.spaces)
     runs = [run for one in learners for run in fit_learner(one, recipe, features, folds, out, sink=sink)]
-    for tuned in tuned_of(recipe):
-        runs += fit_tuned(tuned, recipe, features, folds, out, cache=cache_folder(cache), sink=sink)
+    if recipe.finetune is not None:
+        runs += fit_tuned(recipe, features, folds, out, cache=cache_folder(cache), sink=sink)
     return tuple(runs)
 
 

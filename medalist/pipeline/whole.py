@@ -24,6 +24,7 @@ from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.kept import save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import DECISION, SUBMISSION
+from medalist.pipeline.tuning_notes import tuning_notes
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
 from medalist.recipe import Recipe
@@ -79,6 +80,7 @@ def carry_out(
         save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, cache=cache, sink=log.sink)
+        log.notes += tuning_notes(recipe, out)
     with stage("decide", log.sink, log.seconds):
         decision = way.decide(recipe, runs, features, folds)
         decision.blend.save(out / "predictions" / slug(recipe.ensemble))

@@ -95,6 +95,10 @@ class FinetuneSection(Section):
         description="number of epochs by the other folds' mean curve | by a tenth of the training rows | by the fold"
         " itself, whose score is then too good",
     )
+    fuse: Literal["answers", "features", "both"] = Field(
+        "answers", description="each network answers | one head on the trained features of all, side by side | both"
+    )
+    fused_head: str = Field("logistic", description="that head, a linear one")
     refit: Literal["anew", "continue"] = Field(
         "anew", description="the model of all rows: trained anew, or the first fold's trained on with its rows back"
     )

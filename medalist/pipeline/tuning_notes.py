@@ -1,0 +1,47 @@
+"""What a reader must know of fine-tuned members: how far they trained, what set the pace, who steered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medalist.data.loader import bottleneck
+from medalist.fitted import Fitted
+from medalist.pipeline.backbones import tuned_backbones
+from medalist.pipeline.learners import slug
+from medalist.pipeline.tuned import TUNED, network_name
+from medalist.recipe import Recipe
+
+
+def tuning_notes(recipe: Recipe, out: Path) -> list[str]:
+    """Sentences on each trained network of a run folder."""
+    if recipe.finetune is None:
+        return []
+    notes = []
+    for backbone in tuned_backbones(recipe):
+        name = network_name(backbone)
+        meta = Fitted.load(out / "fitted" / slug(name)).meta
+        notes.append(f"{name}: {_epochs(meta)}{_pace(out / TUNED / slug(name))}")
+    if recipe.finetune.steer == "fold":
+        notes.append(
+            "fine-tuned members were steered by the rows that score them: their scores, and the blend's, are too good"
+            " (finetune.steer=none is honest)"
+        )
+    return notes
+
+
+def _epochs(meta: dict[str, Any]) -> str:
+    """Which epoch's weights answer."""
+    counted, planned = meta["epochs"], len(meta["curves"][0])
+    *folds, last = counted
+    return f"weights after {', '.join(map(str, folds))} of {planned} epochs answer the folds, after {last} all others"
+
+
+def _pace(folder: Path) -> str:
+    """Images a second, and whether the loader or the network held them up."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("pace-*.json"))]
+    if not found:
+        return ""
+    images, seconds, waited_s = (sum(pace[key] for pace in found) for key in ("images", "seconds", "waited_s"))
+    return f"; {images / seconds:.0f} images a second, the {bottleneck(waited_s, seconds)} set the pace"
