@@ -1,4 +1,4 @@
-"""Trained networks of a run folder as backbones: their features of any images, and what a state of arrays makes of them.
+"""Trained networks of a run folder as backbones: their features of any images, and answers from those.
 
 Axes: N training images, L readable test images, n images, D features, C classes, K folds, V members' groups of columns.
 """
@@ -81,13 +81,14 @@ class Trained:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(V, N, C) of rows by networks that never saw their fold; (K, V, L, C) of the test rows, if wanted."""
         test = test_paths(features) if with_test else []
-        oof, test_KVLC = dict[int, np.ndarray](), []
-        for k, state in enumerate(states):
-            rows = np.flatnonzero(fold_N == k)
+        fold_rows = [np.flatnonzero(fold_N == k) for k in range(len(states))]
+        oof_KVnC, test_KVLC = list[np.ndarray](), list[np.ndarray]()
+        for k, (rows, state) in enumerate(zip(fold_rows, states, strict=True)):
             prob_VnC = self.told(k, state, features.train.root, [*features.train.paths[rows], *test])
-            oof |= dict(zip(rows.tolist(), prob_VnC[:, : len(rows)].swapaxes(0, 1), strict=True))
+            oof_KVnC.append(prob_VnC[:, : len(rows)])
             test_KVLC.append(prob_VnC[:, len(rows) :])
-        return np.stack([oof[row] for row in range(len(fold_N))], axis=1), np.stack(test_KVLC)
+        place_N = np.argsort(np.concatenate(fold_rows))
+        return np.concatenate(oof_KVnC, axis=1)[:, place_N], np.stack(test_KVLC)
 
     def refitted(self, state: State, features: Features) -> tuple[np.ndarray, np.ndarray]:
         """(V, N, C) of the rows that the networks of all rows learnt from, and (V, L, C) of the test rows."""

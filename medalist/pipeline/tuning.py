@@ -34,7 +34,6 @@ from medalist.training import checkpoint
 from medalist.training.heads.contract import is_tags
 from medalist.training.plan import Phase, Plan
 
-CURVES = "curves.json"
 SETTLED = "runtimes.json"
 MARGIN = 1.15  # of the largest input side: what augmentation may cut off
 INNER = 10  # steer: inner watches one in so many of the rows that it may learn from
@@ -230,7 +229,9 @@ def run_one(tuning: Tuning, place: Place, rows: np.ndarray, start: Any, *, until
     )
     name = f"{tuning.backbone.name} {'all rows' if isinstance(place, str) else f'fold {place + 1}'}"
     curves = finetune(training, watched=watched, until=until, name=name, sink=tuning.sink)
-    ledger.write_json(tuning.folder / f"{CURVES.removesuffix('.json')}-{place}.json", [training.facts, *curves])
+    ledger.write_json(tuning.folder / f"curves-{place}.json", {"facts": training.facts, "epochs": curves})
+    if training.pace:
+        ledger.write_json(tuning.folder / f"pace-{place}.json", training.pace)
     return curves
 
 

@@ -41,7 +41,7 @@ class Images:
         pixels: the same images decoded, for training alone.
         cache: folder of facts.
         workers: processes that augment; None: as many as pay.
-        waited_s: seconds that training waited for images.
+        waited_s: seconds that the present phase of a training waited for images.
     """
 
     backbone: Backbone
@@ -90,8 +90,9 @@ class Images:
         glances = (glance(plan, step.epoch, row) for step in work() for row in step.rows.tolist())
         with closing(self._stream(plan, glances, device)) as arriving:
             for step in work():
-                yield step, (prepare(np.stack(list(itertools.islice(arriving, len(step.rows))))),)
-            self.waited_s += arriving.waited_s
+                pixels_BHWC = np.stack(list(itertools.islice(arriving, len(step.rows))))
+                self.waited_s = arriving.waited_s
+                yield step, (prepare(pixels_BHWC),)
 
     def pixels_of(self, plan: Plan, epoch: int) -> Iterator[np.ndarray]:
         """All N images as an epoch shows them, uint8 (H, W, 3), in the order of the rows."""

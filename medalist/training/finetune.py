@@ -102,6 +102,7 @@ class Training:
         self.loss = losses.bind(self.plan.loss)
         self.count_C = self.images.count(self.rows).to(self.device)
         self.saved = time.monotonic()
+        self.pace: dict[str, float] = {}
         self.phase = -1
 
     def enter(self, phase: int) -> None:

@@ -31,6 +31,8 @@ class Heard:
         """After each step; said twice a second at most, and at each epoch's end."""
         self.shown += len(step.rows)
         now = time.perf_counter()
+        waited_s = self.training.images.waited_s
+        self.training.pace = {"images": self.shown, "seconds": now - self.start, "waited_s": waited_s}
         if not step.last and now - self.said < SAID_S:
             return
         self.said = now
