@@ -9,6 +9,7 @@ Axes: N images, B batch, V views.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, fx
 
 from medalist.engines.local import usable_cores
-from medalist.store import failpoint
+from medalist.store import failpoint, write_atomic
 from medalist.training.feeds import Batch, Images
 from medalist.training.plan import Plan, Step
 from medalist.training.prefix import fast_bottom
@@ -34,6 +36,7 @@ BATCH = 32
 MOST_BYTES = 8 << 30
 SHARE_OF_FREE = 4
 PLAIN = "plain"
+SETTLED = "crossings.json"
 
 
 @dataclass
@@ -64,12 +67,26 @@ class Crossings:
         """First epoch of the phase."""
         return sum(phase.epochs for phase in self.plan.phases[: self.phase])
 
-    @cached_property
+    @property
     def num_views(self) -> int:
-        """V: one an epoch, or as many as the disk has room for; then epochs take turns."""
-        size = sum(2 * math.prod(shape) for shape in self._shapes) * len(self.images.ids)
-        free = shutil.disk_usage(self.folder).free // SHARE_OF_FREE
-        return max(1, min(self.plan.phases[self.phase].epochs, min(MOST_BYTES, free) // size))
+        """V: one an epoch, or as many as the disk had room for at first; then epochs take turns."""
+        return int(self._settled["num_views"])
+
+    @cached_property
+    def _settled(self) -> dict[str, Any]:
+        """V, and the shapes of one image's tensors; on disk, as views fill it and the next process must not count anew.
+
+        Who finds all views there needs no forward pass, and none is compiled.
+        """
+        file = self.folder / SETTLED
+        if not file.is_file():
+            shapes = [array.shape[1:] for array in self.forward(self._blank())]
+            size = sum(2 * math.prod(shape) for shape in shapes) * len(self.images.ids)
+            most = min(MOST_BYTES, shutil.disk_usage(self.folder).free // SHARE_OF_FREE)
+            num_views = max(1, min(self.plan.phases[self.phase].epochs, most // size))
+            write_atomic(file, json.dumps({"shapes": shapes, "num_views": num_views}).encode())
+        settled: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return settled
 
     def _blank(self) -> np.ndarray:
         height, width = self.plan.phases[self.phase].size
@@ -96,20 +113,15 @@ class Crossings:
 
     def _kept(self, name: str, pixels: Callable[[], Iterable[np.ndarray]]) -> list[np.ndarray]:
         """The arrays of a name, made if they are not there."""
-        files = [self.folder / f"{name}-{place}.npy" for place in range(len(self._shapes))]
+        files = [self.folder / f"{name}-{place}.npy" for place in range(len(self._settled["shapes"]))]
         if not all(file.is_file() for file in files):
             self._make(files, pixels())
         return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
 
-    @cached_property
-    def _shapes(self) -> list[tuple[int, ...]]:
-        """Of one image's tensors."""
-        return [array.shape[1:] for array in self.forward(self._blank())]
-
     def _make(self, files: list[Path], pixels: Iterable[np.ndarray]) -> None:
         """Images through the bottom, as many passes side by side as there are cores, onto the disk as they come."""
         drafts = [file.with_suffix(f".{os.getpid()}.tmp") for file in files]
-        shapes = [(len(self.images.ids), *shape) for shape in self._shapes]
+        shapes = [(len(self.images.ids), *shape) for shape in self._settled["shapes"]]
         arrays = [open_memmap(d, mode="w+", dtype=np.float16, shape=s) for d, s in zip(drafts, shapes, strict=True)]
         start = 0
         for crossing in in_order(self._half, _batches(pixels), usable_cores()):

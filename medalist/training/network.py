@@ -116,11 +116,11 @@ def trained(network: Network) -> list[nn.Parameter]:
 def still(network: nn.Module) -> Iterator[None]:
     """Inside, no BatchNorm's statistics move: of SAM's two passes only the first counts for them."""
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    tracked = [norm.track_running_stats for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.track_running_stats = False
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm, before in zip(norms, tracked, strict=True):
+            norm.track_running_stats = before
