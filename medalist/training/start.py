@@ -5,6 +5,7 @@ Axes: N training images, D features, C classes, K folds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ from medalist.training.reduce import Standard
 from medalist.training.rows import Source
 
 EXACT = "logistic"
+EPOCHS, BATCH = 20, 64
+STEPS = 320  # at least: the twenty epochs of 980 rows with which the heads' learning rates were measured
 
 
 def head_starts(
@@ -66,5 +69,16 @@ def _by_training(head: Any, *, plan: Plan, x_ND: np.ndarray, y: Any, num_classes
     from medalist.training.neural.heads import neural
     from medalist.training.neural.start import by_training
 
-    lr = neural.bind(plan.head).facts["lr"]
-    by_training(head, x_ND[None], y, losses.bind(plan.loss), num_classes=num_classes, seed=plan.seed, lr=lr)
+    # Few rows make few steps an epoch: twenty epochs of ninety rows would leave the head where it was.
+    epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x_ND) / BATCH)))
+    by_training(
+        head,
+        x_ND[None],
+        y,
+        losses.bind(plan.loss),
+        num_classes=num_classes,
+        seed=plan.seed,
+        lr=neural.bind(plan.head).facts["lr"],
+        epochs=epochs,
+        batch=BATCH,
+    )

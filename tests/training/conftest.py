@@ -126,7 +126,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], type[Exception]]:
     """`killed("after-step", 2)`: from here on the second step of each attempt is its last; what it raises."""
 
-    class Kill(Exception):
+    class KilledError(Exception):
         pass
 
     def arm(point: str, count: int) -> type[Exception]:
@@ -138,10 +138,10 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], type[Excepti
             passed.append(name)
             if passed.count(point) == count:
                 passed.clear()
-                raise Kill
+                raise KilledError
 
         for module in (finetune, checkpoint, crossings):
             monkeypatch.setattr(module, "failpoint", failpoint)
-        return Kill
+        return KilledError
 
     return arm
