@@ -110,14 +110,16 @@ def fit_tuned(
     key = _key(recipe, features, folds)
     learners = tuned_of(recipe)
     folders = [out / "predictions" / slug(name) for learner in learners for name in learner.members]
-    if all((folder / "predictions.json").is_file() for folder in folders):
-        done = [Predictions.load(folder) for folder in folders]
-        if all(run.meta["key"] == key for run in done):
-            return done
     tunings = [
         Tuning(one, recipe, features, folds, out / TUNED / slug(network_name(one)), cache, sink)
         for one in tuned_backbones(recipe)
     ]
+    if all((folder / "predictions.json").is_file() for folder in folders):
+        done = [Predictions.load(folder) for folder in folders]
+        if all(run.meta["key"] == key for run in done):
+            for tuning in tunings:
+                tuning.clear()  # what a kill just after the predictions left
+            return done
     for tuning in tunings:
         states, refit, meta = train(tuning)
         name = network_name(tuning.backbone)
