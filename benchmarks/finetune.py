@@ -50,7 +50,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--fastai-python", help="an interpreter with fastai and timm")
     parser.add_argument("--only", nargs="+", default=["hand", "fastai", "medalist"], help="which of the three")
-    parser.add_argument("--role", choices=("hand", "fastai"), help=argparse.SUPPRESS)
+    parser.add_argument("--train", default="all", help="what medalist and the loop by hand train")
+    parser.add_argument("--role", choices=("hand", "fastai", "medalist"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -65,7 +66,7 @@ def compare(args: argparse.Namespace) -> None:
         if role == "fastai" and not args.fastai_python:
             print("fastai     left out: give --fastai-python, an interpreter with fastai and timm")
             continue
-        found[role] = timed_medalist(args, plan) if role == "medalist" else timed(args, role)
+        found[role] = timed(args, role)
         print(line(role, found[role], plan), flush=True)
     ours = found.pop("medalist", None)
     for role, theirs in found.items() if ours else ():
@@ -101,36 +102,10 @@ def timed(args: argparse.Namespace, role: str) -> dict[str, Any]:
     """Wall seconds of this file in another role, from outside, and what it found: `epoch_s`, `prob_HC`."""
     python = args.fastai_python if role == "fastai" else sys.executable
     command = [python, __file__, "--role", role, "--data", str(args.data), "--cards", str(args.cards)]
+    command += ["--train", args.train]
     start = time.perf_counter()
     done = subprocess.run([*command, "--out", str(args.out)], stdout=subprocess.PIPE, text=True, check=True)
     return {"wall_s": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
-
-
-def medalist_command(args: argparse.Namespace) -> list[str]:
-    """`medalist run` on the plan's folds: the same network, size, batch, augmentation and epochs."""
-    settings = [
-        f"folds.file={args.out / 'folds.csv'}",
-        f"finetune.size={SIZE}",
-        f"finetune.batch={BATCH}",
-        f"finetune.augment=random_resized_crop(scale=({SCALE}, 1.0)) | flip",
-        f"finetune.phases=[{{train: all, epochs: {args.epochs}}}]",
-    ]
-    command = [sys.executable, "-m", "medalist.cli", "run", str(args.data), "--metric", "log_loss", "--backbone", CARD]
-    return [*command, "--cards", str(args.cards), "--out", str(args.out / "run"), *settings]
-
-
-def timed_medalist(args: argparse.Namespace, plan: dict[str, Any]) -> dict[str, Any]:
-    """Wall seconds of the whole run, and of its fine-tuned member: fold 0's probabilities and seconds an epoch."""
-    from medalist.predictions import Predictions
-
-    start = time.perf_counter()
-    subprocess.run(medalist_command(args), stdout=subprocess.PIPE, check=True)
-    wall_s = time.perf_counter() - start
-    (member,) = (file.parent for file in (args.out / "run" / "predictions").glob("finetune*/predictions.json"))
-    found = Predictions.load(member)
-    row_of = {name: row for row, name in enumerate(found.ids)}
-    prob_HC = found.oof_NC[[row_of[row[0]] for row in plan["holdout"]]]
-    return {"wall_s": wall_s, "epoch_s": found.meta["epoch_s"], "prob_HC": prob_HC.tolist()}
 
 
 def rates(found: dict[str, Any], plan: dict[str, Any]) -> tuple[float, float, float]:
@@ -187,6 +162,7 @@ def by_hand(args: argparse.Namespace, plan: dict[str, Any]) -> None:
     model = timm.create_model(name, **kwargs)
     config = timm.data.resolve_model_data_config(model)
     model.reset_classifier(len(plan["classes"]))
+    freeze_below(model, args.train)
     finish = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(config["mean"], config["std"])]
     augmented = v2.Compose([v2.RandomResizedCrop(SIZE, scale=(SCALE, 1)), v2.RandomHorizontalFlip(), *finish])
     plain = timm.data.create_transform(**config, is_training=False)
@@ -204,7 +180,7 @@ def by_hand(args: argparse.Namespace, plan: dict[str, Any]) -> None:
     train = DataLoader(
         Images(plan["train"], augmented), BATCH, shuffle=True, num_workers=LOADERS, persistent_workers=True
     )
-    optimiser = torch.optim.AdamW(model.parameters(), lr=BY_HAND_LR, weight_decay=0.05)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=BY_HAND_LR, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan["epochs"] * len(train))
     epoch_s = []
     for _ in range(plan["epochs"]):
@@ -221,6 +197,16 @@ def by_hand(args: argparse.Namespace, plan: dict[str, Any]) -> None:
         batches = DataLoader(Images(plan["holdout"], plain), BATCH, num_workers=LOADERS)
         prob_HC = torch.cat([model(image_B3HW).softmax(dim=1) for image_B3HW, _ in batches])
     print(json.dumps({"epoch_s": epoch_s, "prob_HC": prob_HC.tolist()}))
+
+
+def freeze_below(model: Any, train: str) -> None:
+    """What `--train` leaves out does not train; medalist's names of layers, so that both train the same."""
+    from medalist.training.layers import depth, layers
+
+    found = layers(model)
+    frozen = {name for layer in found[: depth(found, train)] for name in layer.params}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
 
 
 def by_fastai(args: argparse.Namespace, plan: dict[str, Any]) -> None:
@@ -256,7 +242,52 @@ def by_fastai(args: argparse.Namespace, plan: dict[str, Any]) -> None:
     print(json.dumps({"epoch_s": clock.epoch_s, "prob_HC": prob_HC.tolist()}))
 
 
-ROLES = {"hand": by_hand, "fastai": by_fastai}
+def by_medalist(args: argparse.Namespace, plan: dict[str, Any]) -> None:
+    """The same on fold 0 alone: frozen features for the head's start, the training, and the answers of its weights."""
+    from medalist.pipeline import way
+    from medalist.pipeline.backbones import tuned_backbones
+    from medalist.pipeline.tuning import Tuning, run_one, starts
+    from medalist.recipe import load_recipe
+
+    settings = [
+        f"folds.file={args.out / 'folds.csv'}",
+        f"finetune.augment=random_resized_crop(scale=({SCALE}, 1.0)) | flip",
+        f"finetune.batch={BATCH}",
+        f"finetune.phases=[{{train: {args.train}, epochs: {plan['epochs']}}}]",
+    ]
+    recipe = load_recipe(None, settings, metric="log_loss", backbones=[CARD], cards=str(args.cards), heads=[])
+    cache, epoch_s = args.out / "cache", dict[int, float]()
+    features = way.embed(recipe, way.read(recipe, args.data), cache=cache)
+    folds = way.split(recipe, features)
+
+    def clock(event: Any) -> None:
+        if "epoch_s" in event.note:
+            epoch_s[event.note["epoch"]] = event.note["epoch_s"]
+
+    tuning = Tuning(tuned_backbones(recipe)[0], recipe, features, folds, args.out / "tuned", cache, clock)
+    rows = np.flatnonzero(folds.fold_N != 0)
+    curve = run_one(tuning, 0, rows, starts(tuning)[0])
+    prob_HC = answered(tuning, len(curve) - 1, np.flatnonzero(folds.fold_N == 0))
+    row_of = {name: row for row, name in enumerate(features.train.ids[folds.fold_N == 0])}
+    order = [row_of[row[0]] for row in plan["holdout"]]
+    print(json.dumps({"epoch_s": [epoch_s[e] for e in sorted(epoch_s)], "prob_HC": prob_HC[order].tolist()}))
+
+
+def answered(tuning: Any, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """What an epoch's weights of fold 0 say of rows, through the ordinary extraction."""
+    from medalist.pipeline.trained import Trained
+    from medalist.pipeline.tuning import keep
+    from medalist.progress import ignore
+    from medalist.training.neural.answers import neural_predict
+
+    state, train = keep(tuning, 0, epoch), tuning.features.train
+    through = Trained(
+        (tuning.folder,), (tuning.runtime,), ("center",), (((0, 0),),), True, neural_predict, tuning.cache, ignore
+    )
+    return through.told(0, state, train.root, list(train.paths[rows]))[0]
+
+
+ROLES = {"hand": by_hand, "fastai": by_fastai, "medalist": by_medalist}
 
 
 if __name__ == "__main__":
