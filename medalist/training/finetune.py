@@ -31,7 +31,7 @@ from medalist.errors import BackboneError
 from medalist.progress import Sink, ignore
 from medalist.registry import parse_call
 from medalist.store import failpoint
-from medalist.training import network
+from medalist.training import network, ranks
 from medalist.training.crossings import Crossings
 from medalist.training.feeds import Batch, Images
 from medalist.training.heads.contract import link
@@ -68,7 +68,8 @@ class Training:
         better: `higher` or `lower` of it.
         folder: of the checkpoint, and of what each epoch leaves.
         device: `cpu` or `cuda`.
-        prefix: folder for what crosses from the frozen part of the network, shared by all folds; None: no such cache.
+        prefix: folder for what crosses from the frozen part of the network, shared by all folds; None, or where
+            several processes train: no such cache.
         epoch, number: the step to do next.
         micro: rows that go through the network at once.
         curves: facts of each finished epoch.
@@ -115,7 +116,7 @@ class Training:
         self.schedule = None if self.plateau else schedules.bind(self.plan.phases[phase].schedule)
         self.part: Network = self.net
         self.feed: Images | Crossings = self.images
-        if self.prefix is not None and (first := network.untouched(self.net, self.plan, phase)):
+        if self.prefix is not None and ranks.world() == 1 and (first := network.untouched(self.net, self.plan, phase)):
             self.cut(first)
         self.part.train()
 
@@ -151,6 +152,7 @@ class Training:
         self.rate(step)
         if isinstance(self.net.head, AngularMargin):
             self.net.head.progress = (step.epoch + (step.number + 0.5) / step.num_steps) / self.plan.epochs
+        ranks.same_draws(self.net)
         before = draws(self.net)
         loss, logit_BC = self.gradients(inputs, target_BC)
         if not self.plan.mixes(step.epoch) and sum(len(rows) for rows, _ in self.seen) < SAMPLE:
@@ -173,17 +175,19 @@ class Training:
         self.epoch, self.number = (step.epoch + 1, 0) if step.last else (step.epoch, step.number + 1)
 
     def gradients(self, inputs: Batch, target_BC: Tensor) -> tuple[float, Tensor]:
-        """Gradients of the batch's mean loss, in micro-batches; where memory does not suffice, in smaller ones."""
+        """Gradients of the batch's mean loss over all ranks, in micro-batches; smaller ones where memory is scarce."""
         before = draws(self.net)
         while True:
             try:
-                return self.passes(inputs, target_BC)
+                loss, logit_BC = self.passes(inputs, target_BC)
+                break
             except RuntimeError as error:
                 if not out_of_memory(error) or self.micro == 1:
                     raise
                 self.micro = max(1, min(self.micro, len(target_BC)) // 2)
                 self.facts.setdefault("out_of_memory", []).append([self.epoch, self.number, self.micro])
                 set_draws(self.net, before)
+        return ranks.mean_gradients(network.trained(self.net), loss, len(target_BC)), logit_BC
 
     def passes(self, inputs: Batch, target_BC: Tensor) -> tuple[float, Tensor]:
         """Forward and backward, a micro-batch at a time; the mean loss, and the logits."""
@@ -230,7 +234,8 @@ def finetune(
     Returns:
         Facts of each epoch: train_loss, train_metric, lr, and loss and metric on watched rows (`ema_`: of the average).
     """
-    torch.set_num_threads(usable_cores())
+    torch.set_num_threads(max(1, usable_cores() // ranks.world()))
+    ranks.check(training.plan, len(training.rows))
     training.folder.mkdir(parents=True, exist_ok=True)
     resume(training)
     plan, end = training.plan, training.plan.epochs if until is None else until
@@ -240,16 +245,17 @@ def finetune(
         if phase != training.phase:
             training.enter(phase)
         begin = (training.epoch, training.number)
-        work = partial(steps, plan, training.rows, phase, begin, end)
+        work = partial(ranks.shared, partial(steps, plan, training.rows, phase, begin, end))
         with closing(training.feed.shown(plan, work, training.device)) as stream:
             for step, inputs in stream:
                 training.step(step, inputs)
                 failpoint("after-step")
                 heard.step(step)
                 if step.last:
-                    finish_epoch(training, watched)
-                if step.last or time.monotonic() - training.saved > EVERY_S:
+                    finish_epoch(training, watched if ranks.rank() == 0 else None)
+                if ranks.rank() == 0 and (step.last or time.monotonic() - training.saved > EVERY_S):
                     save(training)
+    training.curves = ranks.told(training.curves)
     return training.curves
 
 

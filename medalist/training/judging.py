@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from medalist.training import checkpoint, network
+from medalist.training import checkpoint, network, ranks
 from medalist.training.heads.contract import link, log_loss
 
 if TYPE_CHECKING:
@@ -36,9 +36,12 @@ def finish_epoch(training: Training, watched: np.ndarray | None) -> None:
         fact |= judged(training, watched)
         if training.plateau:
             training.plateau.update(fact["metric"])
-    with averaged(training):
-        arrays = network.weights(training.net, training.names)
-    checkpoint.save(training.folder / weights_of(done), arrays, {})
+    if training.plateau:
+        training.plateau.load(ranks.told(training.plateau.state()))
+    if ranks.rank() == 0:
+        with averaged(training):
+            arrays = network.weights(training.net, training.names)
+        checkpoint.save(training.folder / weights_of(done), arrays, {})
     training.curves.append(fact)
     training.sums, training.seen = [0.0, 0.0], []
 

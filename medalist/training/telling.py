@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from medalist.progress import Event, Sink
+from medalist.training import ranks
 
 if TYPE_CHECKING:
     from medalist.training.finetune import Training
@@ -29,14 +30,14 @@ class Heard:
 
     def step(self, step: Step) -> None:
         """After each step; said twice a second at most, and at each epoch's end."""
-        self.shown += len(step.rows)
+        self.shown += len(step.rows) * ranks.world()
         now = time.perf_counter()
         waited_s = self.training.images.waited_s
         self.training.pace = {"images": self.shown, "seconds": now - self.start, "waited_s": waited_s}
         if not step.last and now - self.said < SAID_S:
             return
         self.said = now
-        done = step.epoch * len(self.training.rows) + (step.number + 1) * len(step.rows)
+        done = round((step.epoch + (step.number + 1) / step.num_steps) * len(self.training.rows))
         loss = self.training.sums[0] / max(self.training.sums[1], 1)
         note: dict[str, Any] = {"loss": round(loss, 5), "lr": self.training.lr(), "epoch": step.epoch + 1}
         if self.training.curves and "metric" in self.training.curves[-1]:

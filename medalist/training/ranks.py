@@ -1,0 +1,112 @@
+"""Several processes on one training: each takes its share of every batch, their gradients become one.
+
+Started by `torchrun`, each process calls `join` and then the same training. Only rank 0 judges and writes; all read its
+checkpoint. BatchNorm must be frozen, as no rank sees the whole batch; images are mixed with those of the same rank.
+One process alone is a world of one, in which nothing here does anything.
+
+Axes: B rows of a batch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import distributed, nn
+
+from medalist.errors import RecipeError
+from medalist.training.neural.heads import draws, set_draws
+from medalist.training.plan import Plan, Step
+
+COUNT = "WORLD_SIZE"  # torchrun's
+
+
+def join() -> None:
+    """Meet the other processes that `torchrun` started; nothing where there are none."""
+    if int(os.environ.get(COUNT, "1")) > 1 and not distributed.is_initialized():
+        distributed.init_process_group("gloo")
+
+
+def world() -> int:
+    """Number of processes."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def check(plan: Plan, num_rows: int) -> None:
+    """Refuse what a world of several cannot do.
+
+    Raises:
+        RecipeError: BatchNorm moves, or a batch has fewer rows than there are processes.
+    """
+    if world() == 1:
+        return
+    if plan.batchnorm != "frozen":
+        raise RecipeError(
+            f"batchnorm: {plan.batchnorm} needs the whole batch in one process, there are {world()}; type"
+            " batchnorm: frozen, or start without torchrun"
+        )
+    smallest = num_rows // -(-num_rows // plan.batch)
+    if smallest < world():
+        raise RecipeError(f"a batch of {smallest} rows cannot be shared by {world()} processes; enlarge batch")
+
+
+def shared(work: Callable[[], Iterator[Step]]) -> Iterator[Step]:
+    """The steps of `work`, each with the rows of this rank."""
+    for step in work():
+        yield replace(step, rows=np.array_split(step.rows, world())[rank()])
+
+
+def mean_gradients(parameters: Sequence[nn.Parameter], loss: float, num_rows: int) -> float:
+    """Make gradients of the mean over own rows those of the mean over all ranks' rows, in place; the same of the loss.
+
+    Args:
+        parameters: those that train, in the same order everywhere.
+        loss: mean over own rows.
+        num_rows: own.
+    """
+    if world() == 1:
+        return loss
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    parts = [gradient.reshape(-1).float() * num_rows for gradient in gradients]
+    flat = torch.cat([*parts, torch.tensor([loss * num_rows, num_rows], device=parts[0].device)])
+    distributed.all_reduce(flat)
+    flat /= flat[-1].clone()
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
+    return float(flat[-2])
+
+
+def told(value: Any) -> Any:
+    """Rank 0's value, JSON, everywhere."""
+    if world() == 1:
+        return value
+    data = json.dumps(value).encode()
+    length = torch.tensor([len(data)])
+    distributed.broadcast(length, 0)
+    text = torch.zeros(int(length), dtype=torch.uint8)
+    if rank() == 0:
+        text = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    distributed.broadcast(text, 0)
+    return json.loads(text.numpy().tobytes())
+
+
+def same_draws(network: nn.Module) -> None:
+    """Dropout goes on from where rank 0's stands, which alone is saved; every rank's rows then get the same masks."""
+    if world() == 1:
+        return
+    states = draws(network)
+    for state in states.values():
+        distributed.broadcast(torch.from_numpy(state), 0)
+    set_draws(network, states)
