@@ -24,6 +24,11 @@ def flip(pixels_BHWC: np.ndarray) -> np.ndarray:
     return pixels_BHWC[:, :, ::-1]
 
 
+def vertical_flip(pixels_BHWC: np.ndarray) -> np.ndarray:
+    """Upside down: for what has no up, such as leaves and mushrooms from above."""
+    return pixels_BHWC[:, ::-1]
+
+
 def closer(pixels_BHWC: np.ndarray, *, right: float, down: float) -> np.ndarray:
     """A window of 0.8 of each side, enlarged to the whole; it leaves `right` and `down` of the rest before it."""
     _, height, width, _ = pixels_BHWC.shape
@@ -37,6 +42,7 @@ def closer(pixels_BHWC: np.ndarray, *, right: float, down: float) -> np.ndarray:
 VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "center": center,
     "flip": flip,
+    "vertical_flip": vertical_flip,
     "zoom": partial(closer, right=0.5, down=0.5),
     "zoom_flip": lambda pixels_BHWC: flip(VIEWS["zoom"](pixels_BHWC)),
     "top_left": partial(closer, right=0, down=0),

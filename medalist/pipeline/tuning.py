@@ -264,10 +264,11 @@ def network_of(tuning: Tuning, start: Any) -> Any:
 
 
 def values(tuning: Tuning, curve: Sequence[dict[str, Any]]) -> np.ndarray:
-    """(E, 2) what each epoch was worth, higher is better: the metric, then the log-loss; of averaged weights if so."""
+    """(E, 2) what each epoch was worth, higher is better: metric and log-loss, first what judges; of averaged weights."""
     prefix = "ema_" if tuning.plan.ema else ""
     sign = 1.0 if tuning.metric.facts["better"] == "higher" else -1.0
-    return np.array([[sign * epoch[f"{prefix}metric"], -epoch[f"{prefix}loss"]] for epoch in curve])
+    worth_E2 = np.array([[sign * epoch[f"{prefix}metric"], -epoch[f"{prefix}loss"]] for epoch in curve])
+    return worth_E2 if tuning.settings.judge == "metric" else worth_E2[:, ::-1]
 
 
 def choose_epochs(values_KE2: Sequence[np.ndarray], *, own: bool) -> list[int]:

@@ -59,6 +59,12 @@ class PhaseSection(Section):
     schedule: str = Field("cosine(warmup=0.1)", description="how learning rates move within the phase")
     size: Annotated[int, Field(ge=32, le=2048)] | None = Field(None, description="input side; null: finetune.size")
 
+    @field_validator("train", mode="before")
+    @classmethod
+    def _from_is_text(cls, value: Any) -> Any:
+        """`train: {from: layer3}` is what YAML makes of `from: layer3` without quotes."""
+        return f"from: {value['from']}" if isinstance(value, dict) and value.keys() == {"from"} else value
+
 
 class RampSection(Section):
     """Epochs without augmentation at first, with less and less towards the end, without at last."""
@@ -99,6 +105,7 @@ class FinetuneSection(Section):
         "answers", description="each network answers | one head on the trained features of all, side by side | both"
     )
     fused_head: str = Field("logistic", description="that head, a linear one")
+    judge: Literal["metric", "loss"] = Field("metric", description="what tells the better of two epochs")
     refit: Literal["anew", "continue"] = Field(
         "anew", description="the model of all rows: trained anew, or the first fold's trained on with its rows back"
     )

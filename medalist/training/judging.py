@@ -58,7 +58,7 @@ def judged(training: Training, rows: np.ndarray) -> dict[str, float]:
     for name, way in [*ways, *([("ema_", averaged(training))] if training.ema else [])]:
         with way:
             logit_nC = logits(training, rows)
-        found[f"{name}loss"] = log_loss(logit_nC, labels) / len(labels)
+        found[f"{name}loss"] = log_loss(logit_nC, labels) / len(rows)
         prob_nC = np.asarray(link(logit_nC, training.images.tags), np.float32)
         found[f"{name}metric"] = training.score(rows, prob_nC)
     return found

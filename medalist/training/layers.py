@@ -99,9 +99,11 @@ def part_rates(layers: list[Layer], first: int, lr: float, decay: float) -> list
 
 def _holding(layers: list[Layer], name: str) -> int:
     """The first layer that is called `name` or holds a parameter under it."""
-    for i, layer in enumerate(layers):
-        if layer.name == name or any(_below(param, name) for param in layer.params):
-            return i
+    # Families name alike but not always in the same case: Mixed_5b of Inception-v3, mixed_5b of Inception-ResNet-v2.
+    for same in (str, str.lower):
+        for i, layer in enumerate(layers):
+            if any(_below(same(owned), same(name)) for owned in (layer.name, *layer.params)):
+                return i
     known = {layer.name for layer in layers} | {start for layer in layers for start in _prefixes(layer.name)}
     raise RecipeError(f"the network has no layer {name!r}{near(name, sorted(known))}; {LIST}")
 
