@@ -35,6 +35,7 @@ VARIANTS = {
     "folds": ["final=folds", "views=[center, flip]", "fuse=answers", "finetune.mix=mixup(alpha=0.2)"],
     "fused": ["finetune.fuse=both", "finetune.sam=0.05", "finetune.prefix=off"],
     "continue": ["finetune.ema=0.9", "finetune.head=dense(units=8, dropout=0.5)", "finetune.refit=continue"],
+    "by heart": ["finetune.augment=flip", "final=folds"],
     "steered": ["finetune.steer=fold", "finetune.batchnorm=affine-frozen", "final=folds"],
 }
 SAME = ("fitted", "predictions", "tuned", "submission.csv", "folds.csv", "decision.json")
@@ -122,7 +123,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
         ),
         pytest.param("folds", ["after-step:4", "after-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
         pytest.param("fused", ["after-step:4", "before-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
-        pytest.param("continue", ["after-step:25", "before-checkpoint:2", "in-fit:1"], marks=pytest.mark.slow),
+        pytest.param("continue", ["after-step:14", "before-checkpoint:2", "in-fit:1"], marks=pytest.mark.slow),
         pytest.param("steered", ["after-step:4", "before-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
     ],
 )
@@ -332,10 +333,10 @@ def test_between_equal_metrics_the_loss_decides() -> None:
 @pytest.mark.parametrize("fuse", ["answers", "both"])
 def test_shuffled_labels_score_at_chance(drawn: Path, cache: Path, tmp_path: Path, fuse: str) -> None:
     """Forty epochs learn every label by heart; rows that were not among them are answered no better than by chance."""
-    phases = "finetune.phases=[{train: all, epochs: 40, lr: 0.001}]"
+    phases = "finetune.phases=[{train: all, epochs: 40, lr: 0.003}]"
     gains, errors = [], []
     for seed in range(2):
-        recipe = recipe_of("plain", phases, f"finetune.fuse={fuse}", "final=folds", metric="accuracy")
+        recipe = recipe_of("by heart", phases, f"finetune.fuse={fuse}", metric="accuracy")
         features = embed(recipe, read(recipe, drawn), cache=cache)
         label_N = np.random.default_rng(seed).permutation(features.train.labels)
         features = replace(features, train=replace(features.train, labels=label_N))
@@ -347,6 +348,5 @@ def test_shuffled_labels_score_at_chance(drawn: Path, cache: Path, tmp_path: Pat
         hits = [float((run.oof_NC.argmax(axis=1) == label_N).mean()) for run in alone]
         gains += [decision.estimate.score - share, *(hit - share for hit in hits)]
         errors += [decision.estimate.stderr] * (1 + len(hits))
-        last = alone[0].meta["curves"][0][-1]["train_metric"] if alone else 1.0
-        assert last > 0.5  # it did learn them
+        assert alone[0].meta["curves"][0][-1]["train_metric"] > 0.8  # it did learn them
     assert np.mean(gains) <= 2 * np.sqrt(np.square(errors).mean() / len(gains))

@@ -1,0 +1,115 @@
+"""Faults of a recipe's fine-tuning are told before the first image is read, each with its key and what to type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medalist.errors import RecipeError
+from medalist.pipeline import run
+from medalist.pipeline.tuning_checks import task_faults, tuning_faults
+from medalist.recipe import load_recipe
+
+
+def faults(*overrides: str) -> list[str]:
+    return list(tuning_faults(load_recipe(None, list(overrides), metric="accuracy", backbones=("embedded",))))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["finetune={}"],
+        ["finetune.head=arcface"],
+        ["finetune.phases=[{train: head, schedule: constant}, {train: 'last 30 %', schedule: 'one_cycle(peak=0.2)'}]"],
+        ["finetune.phases=[{train: 'from: layer2', schedule: 'plateau(factor=0.5)'}]", "finetune.steer=inner"],
+        ["finetune.mix=cutmix(alpha=1.0)", "finetune.mix_last=2", "finetune.refit=continue"],
+        ["finetune.fuse=both", "finetune.fused_head=ridge"],
+        ["finetune.optimiser=sgd(momentum=0.9)", "finetune.loss=focal(gamma=1.5)"],
+    ],
+)
+def test_nothing_to_tell(overrides: list[str]) -> None:
+    assert faults(*overrides) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "told"),
+    [
+        ("finetune.head=linaer", "finetune.head", "did you mean 'linear'?"),
+        ("finetune.head=dense(unit=5)", "finetune.head", "did you mean 'units'?"),
+        ("finetune.head=dense(dropout=1.5)", "finetune.head", "dropout=1.5 is out of range"),
+        ("finetune.loss=cross_entropy(smoothing=2)", "finetune.loss", "smoothing=2 is out of range"),
+        ("finetune.loss=focall", "finetune.loss", "did you mean 'focal'?"),
+        ("finetune.augment=flpi", "finetune.augment", "did you mean 'flip'?"),
+        ("finetune.optimiser=adamv", "finetune.optimiser", "did you mean 'adam'?"),
+        ("finetune.mix=mixup(alpha=-1)", "finetune.mix", "alpha=-1 must be a number above 0"),
+        ("finetune.phases=[{schedule: cosin}]", "finetune.phases[0].schedule", "did you mean 'cosine'?"),
+        (
+            "finetune.phases=[{}, {train: lats}]",
+            "finetune.phases[1].train of embedded",
+            "expected head, all, last 30 %",
+        ),
+        ("finetune.phases=[{train: 'from: layer9'}]", "finetune.phases[0].train of embedded", "'layer4'?"),
+        ("finetune.phases=[{schedule: plateau}]", "finetune.phases[0].schedule", "say on which rows: steer=inner"),
+        ("finetune.backbones=resnet18", "finetune.backbones", "name them there too"),
+    ],
+)
+def test_each_fault_is_told_with_its_key(override: str, key: str, told: str) -> None:
+    (fault,) = faults(override)
+    assert fault.startswith(f"{key}: ")
+    assert told in fault
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["finetune.head=arcface", "finetune.mix=cutmix"], "arcface needs one true class an image; leave mix out"),
+        (["finetune.fuse=features", "finetune.fused_head=knn"], "knn is not linear"),
+        (["finetune.fuse=both", "finetune.fused_head=dense"], "unknown head 'dense'"),
+        (
+            ["finetune.refit=continue", "finetune.mix=mixup", "finetune.mix_last=5"],
+            "finetune.mix_last: longer than finetune.continue_epochs",
+        ),
+    ],
+)
+def test_what_does_not_go_together(overrides: list[str], told: str) -> None:
+    (fault,) = faults(*overrides)
+    assert told in fault
+
+
+@pytest.mark.parametrize(
+    ("overrides", "task", "told"),
+    [
+        (["finetune={}"], "multiclass", []),
+        (["finetune={}"], "tags", []),
+        (["finetune.head=arcface"], "tags", ["finetune.head: arcface learns binary, multiclass, this dataset is tags"]),
+        (["finetune.loss=focal"], "tags", ["finetune.loss: focal learns binary, multiclass, this dataset is tags"]),
+        (["finetune.loss=bce"], "multiclass", ["finetune.loss: bce learns tags, this dataset is multiclass"]),
+        ([], "tags", []),
+    ],
+)
+def test_heads_and_losses_are_for_tasks(overrides: list[str], task: str, told: list[str]) -> None:
+    recipe = load_recipe(None, overrides, metric="accuracy", backbones=("embedded",))
+    assert list(task_faults(recipe, task)) == told
+
+
+def test_all_are_told_at_once_before_a_file_is_written(competition: Path, tmp_path: Path) -> None:
+    keys = ["finetune.head=linaer", "finetune.augment=flpi", "finetune.phases=[{train: lats}]"]
+    with pytest.raises(RecipeError) as raised:
+        run(load_recipe(None, keys, metric="accuracy", backbones=("embedded",)), competition, tmp_path / "out")
+    assert all(word in str(raised.value) for word in ("linaer", "flpi", "lats"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_without_fine_tuning_loads_no_torch() -> None:
+    script = (
+        "import sys; from medalist.pipeline.tuning_checks import task_faults, tuning_faults\n"
+        "from medalist.recipe import load_recipe\n"
+        "recipe = load_recipe(None, [], metric='accuracy', backbones=('embedded',))\n"
+        "assert not [*tuning_faults(recipe), *task_faults(recipe, 'tags')]\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
