@@ -23,6 +23,7 @@ from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
+from medalist.pipeline.serving import helped
 from medalist.pipeline.trained import REFIT, Place, Trained
 from medalist.pipeline.tuning import Tuning, train
 from medalist.predictions import Predictions
@@ -100,6 +101,14 @@ def tuned_of(recipe: Recipe) -> list[Tuned]:
     return [*alone, *fused]
 
 
+def tunings_of(recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path, sink: Sink) -> list[Tuning]:
+    """The trainings that a recipe asks for, a backbone each."""
+    return [
+        Tuning(one, recipe, features, folds, out / TUNED / slug(network_name(one)), cache, sink)
+        for one in tuned_backbones(recipe)
+    ]
+
+
 def fit_tuned(
     recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path, sink: Sink
 ) -> list[Predictions]:
@@ -110,20 +119,18 @@ def fit_tuned(
     key = _key(recipe, features, folds)
     learners = tuned_of(recipe)
     folders = [out / "predictions" / slug(name) for learner in learners for name in learner.members]
-    tunings = [
-        Tuning(one, recipe, features, folds, out / TUNED / slug(network_name(one)), cache, sink)
-        for one in tuned_backbones(recipe)
-    ]
+    tunings = tunings_of(recipe, features, folds, out, cache=cache, sink=sink)
     if all((folder / "predictions.json").is_file() for folder in folders):
         done = [Predictions.load(folder) for folder in folders]
         if all(run.meta["key"] == key for run in done):
             for tuning in tunings:
                 tuning.clear()  # what a kill just after the predictions left
             return done
-    for tuning in tunings:
-        states, refit, meta = train(tuning)
-        name = network_name(tuning.backbone)
-        Fitted(name, tuple(states), refit or {}, meta).save(out / "fitted" / slug(name))
+    with helped(tunings, out, features.train.root, cache):
+        for tuning in tunings:
+            states, refit, meta = train(tuning)
+            name = network_name(tuning.backbone)
+            Fitted(name, tuple(states), refit or {}, meta).save(out / "fitted" / slug(name))
     failpoint("in-fit")
     runs = [run for learner in learners for run in _answered(learner, recipe, features, folds, out, key, cache, sink)]
     for folder, run in zip(folders, runs, strict=True):

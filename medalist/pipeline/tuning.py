@@ -210,6 +210,7 @@ def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
 
 def run_one(tuning: Tuning, place: Place, rows: np.ndarray, start: Any, *, until: int | None = None) -> list[Any]:
     """One training; its facts an epoch. Each epoch's weights lie in its folder."""
+    from medalist.training import ranks
     from medalist.training.finetune import Training, finetune
 
     folder = tuning.folder / f"training-{place}"
@@ -229,6 +230,8 @@ def run_one(tuning: Tuning, place: Place, rows: np.ndarray, start: Any, *, until
     )
     name = f"{tuning.backbone.name} {'all rows' if isinstance(place, str) else f'fold {place + 1}'}"
     curves = finetune(training, watched=watched, until=until, name=name, sink=tuning.sink)
+    if ranks.rank():
+        return curves
     ledger.write_json(tuning.folder / f"curves-{place}.json", {"facts": training.facts, "epochs": curves})
     if training.pace:
         ledger.write_json(tuning.folder / f"pace-{place}.json", training.pace)
@@ -264,7 +267,7 @@ def network_of(tuning: Tuning, start: Any) -> Any:
 
 
 def values(tuning: Tuning, curve: Sequence[dict[str, Any]]) -> np.ndarray:
-    """(E, 2) what each epoch was worth, higher is better: metric and log-loss, first what judges; of averaged weights."""
+    """(E, 2) what each epoch was worth, higher is better: metric and loss, first what judges; of averaged weights."""
     prefix = "ema_" if tuning.plan.ema else ""
     sign = 1.0 if tuning.metric.facts["better"] == "higher" else -1.0
     worth_E2 = np.array([[sign * epoch[f"{prefix}metric"], -epoch[f"{prefix}loss"]] for epoch in curve])

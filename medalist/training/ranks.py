@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,13 @@ from medalist.training.neural.heads import draws, set_draws
 from medalist.training.plan import Plan, Step
 
 COUNT = "WORLD_SIZE"  # torchrun's
+PATIENCE = timedelta(days=7)  # others wait while rank 0 embeds images or judges; one that fails ends all
 
 
 def join() -> None:
     """Meet the other processes that `torchrun` started; nothing where there are none."""
     if int(os.environ.get(COUNT, "1")) > 1 and not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("gloo", timeout=PATIENCE)
 
 
 def world() -> int:
@@ -100,6 +102,12 @@ def told(value: Any) -> Any:
         text = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     distributed.broadcast(text, 0)
     return json.loads(text.numpy().tobytes())
+
+
+def meet() -> None:
+    """Wait until all ranks are here."""
+    if world() > 1:
+        distributed.barrier()
 
 
 def same_draws(network: nn.Module) -> None:
