@@ -51,7 +51,7 @@ def _one_core() -> Iterator[None]:
     import torch
 
     cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
-    os.sched_setaffinity(0, {min(cores)})
+    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
     torch.set_num_threads(1)
     yield
     os.sched_setaffinity(0, cores)
@@ -117,10 +117,8 @@ def arm(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
 @pytest.mark.parametrize(
     ("name", "points"),
     [
-        (
-            "plain",
-            ["before-view:2", "after-step:2", "before-checkpoint:3", "after-step:6", "before-rename:30", "in-fit:1"],
-        ),
+        ("plain", ["before-view:2", "before-checkpoint:5", "in-fit:1"]),
+        pytest.param("plain", ["after-step:2", "before-rename:30", "after-step:6"], marks=pytest.mark.slow),
         pytest.param("folds", ["after-step:4", "after-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
         pytest.param("fused", ["after-step:4", "before-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
         pytest.param("continue", ["after-step:14", "before-checkpoint:2", "in-fit:1"], marks=pytest.mark.slow),
@@ -248,6 +246,7 @@ def test_a_score_that_its_own_rows_steered_is_called_too_good(done: Callable[[st
     assert any("steered by the rows that score" in note and "too good" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_all_rows_are_learnt_anew_or_by_going_on(done: Callable[[str], Path]) -> None:
     """The folds' networks are the same; that of all rows begins with fold 0's, and stays nearer to it."""
     from safetensors.numpy import load_file
