@@ -85,7 +85,7 @@ def _schedules(settings: FinetuneSection) -> Iterator[str]:
     for number, phase in enumerate(settings.phases):
         key = f"finetune.phases[{number}].schedule"
         if phase.schedule.strip().startswith(PLATEAU):
-            yield from _refused(key, lambda text: Plateau(**parse_call(text)[1]), phase.schedule)
+            yield from _refused(key, lambda text: Plateau(**parse_call(text)[1], better="higher"), phase.schedule)
             if settings.steer == "none":
                 yield f"{key}: plateau looks at a metric while it trains; say on which rows: steer=inner or steer=fold"
         else:

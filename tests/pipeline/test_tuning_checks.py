@@ -54,6 +54,11 @@ def test_nothing_to_tell(overrides: list[str]) -> None:
         ),
         ("finetune.phases=[{train: 'from: layer9'}]", "finetune.phases[0].train of embedded", "'layer4'?"),
         ("finetune.phases=[{schedule: plateau}]", "finetune.phases[0].schedule", "say on which rows: steer=inner"),
+        (
+            "finetune={steer: inner, phases: [{schedule: 'plateau(better=2)'}]}",
+            "finetune.phases[0].schedule",
+            "multiple values for keyword argument 'better'",
+        ),
         ("finetune.backbones=resnet18", "finetune.backbones", "name them there too"),
     ],
 )
