@@ -41,7 +41,7 @@ class Images:
         pixels: the same images decoded, for training alone.
         cache: folder of facts.
         workers: processes that augment; None: as many as pay.
-        waited_s: seconds that the present phase of a training waited for images.
+        waited_s: seconds that trainings waited for images.
     """
 
     backbone: Backbone
@@ -89,9 +89,10 @@ class Images:
         prepare = normaliser(self.backbone, device)
         glances = (glance(plan, step.epoch, row) for step in work() for row in step.rows.tolist())
         with closing(self._stream(plan, glances, device)) as arriving:
+            before_s = self.waited_s
             for step in work():
                 pixels_BHWC = np.stack(list(itertools.islice(arriving, len(step.rows))))
-                self.waited_s = arriving.waited_s
+                self.waited_s = before_s + arriving.waited_s
                 yield step, (prepare(pixels_BHWC),)
 
     def pixels_of(self, plan: Plan, epoch: int) -> Iterator[np.ndarray]:

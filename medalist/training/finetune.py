@@ -247,6 +247,7 @@ def finetune(
         begin = (training.epoch, training.number)
         work = partial(ranks.shared, partial(steps, plan, training.rows, phase, begin, end))
         with closing(training.feed.shown(plan, work, training.device)) as stream:
+            heard.begin()
             for step, inputs in stream:
                 training.step(step, inputs)
                 failpoint("after-step")
@@ -255,6 +256,7 @@ def finetune(
                     finish_epoch(training, watched if ranks.rank() == 0 else None)
                 if ranks.rank() == 0 and (step.last or time.monotonic() - training.saved > EVERY_S):
                     save(training)
+                    heard.begin()
     training.curves = ranks.told(training.curves)
     return training.curves
 

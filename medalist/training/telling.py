@@ -27,13 +27,26 @@ class Heard:
     start: float = field(default_factory=time.perf_counter)
     said: float = 0.0
     shown: int = 0
+    since: float = 0.0
+    trained_s: float = 0.0
+    epoch_s: float = 0.0
+    waited_before_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.waited_before_s = self.training.images.waited_s
+
+    def begin(self) -> None:
+        """Steps begin, or go on after the epoch was judged and written, which is no training."""
+        self.since = time.perf_counter()
 
     def step(self, step: Step) -> None:
         """After each step; said twice a second at most, and at each epoch's end."""
         self.shown += len(step.rows) * ranks.world()
         now = time.perf_counter()
-        waited_s = self.training.images.waited_s
-        self.training.pace = {"images": self.shown, "seconds": now - self.start, "waited_s": waited_s}
+        self.trained_s, self.epoch_s = self.trained_s + now - self.since, self.epoch_s + now - self.since
+        self.since = now
+        waited_s = self.training.images.waited_s - self.waited_before_s
+        self.training.pace = {"images": self.shown, "seconds": self.trained_s, "waited_s": waited_s}
         if not step.last and now - self.said < SAID_S:
             return
         self.said = now
@@ -42,6 +55,8 @@ class Heard:
         note: dict[str, Any] = {"loss": round(loss, 5), "lr": self.training.lr(), "epoch": step.epoch + 1}
         if self.training.curves and "metric" in self.training.curves[-1]:
             note["metric"] = round(self.training.curves[-1]["metric"], 5)
-        note["images_s"] = round(self.shown / (now - self.start), 1)
+        note["images_s"] = round(self.shown / self.trained_s, 1)
+        if step.last:
+            note["epoch_s"], self.epoch_s = round(self.epoch_s, 3), 0.0
         total = self.end * len(self.training.rows)
         self.sink(Event(self.name, min(done, total), total, now - self.start, note))
