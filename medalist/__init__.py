@@ -14,7 +14,7 @@ _HOMES = {
     "load_recipe": "medalist.recipe",
     "run": "medalist.pipeline",
     "predict": "medalist.pipeline.predict",
-    **dict.fromkeys(("read", "embed", "split", "fit", "ensemble", "decide", "submit"), "medalist.pipeline.way"),
+    **dict.fromkeys(("read", "embed", "split", "fit", "tune", "ensemble", "decide", "submit"), "medalist.pipeline.way"),
     "ImageTable": "medalist.data.table",
     "FeatureBank": "medalist.features.bank",
     "Fitted": "medalist.fitted",
@@ -36,6 +36,7 @@ __all__ = [
     "run",
     "split",
     "submit",
+    "tune",
 ]
 
 

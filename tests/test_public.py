@@ -30,6 +30,7 @@ def test_public_list() -> None:
         "run",
         "split",
         "submit",
+        "tune",
     ]
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars
+
+if TYPE_CHECKING:
+    from medalist.ledger import Summary
 
 
 @app.command()
@@ -85,8 +91,17 @@ def run(
     from medalist.pipeline import run as go
 
     with bars() as sink:
-        summary = go(resolved, data, out, cache=cache, sink=sink, overwrite=overwrite)
-    print(summary.text(out))
+        work = partial(go, resolved, data, out, cache=cache, sink=sink, overwrite=overwrite)
+        summary = work() if int(os.environ.get("WORLD_SIZE", "1")) == 1 else as_rank(work)
+    if summary is not None:
+        print(summary.text(out))
+
+
+def as_rank(work: Callable[[], Summary]) -> Summary | None:
+    """A run that `torchrun` started in several processes: one goes the way, the others help it train."""
+    from medalist.pipeline.serving import run_as_rank
+
+    return run_as_rank(work)
 
 
 @app.command()

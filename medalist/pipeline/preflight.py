@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -16,10 +17,11 @@ from medalist.engines.local import usable_cores
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.extraction import Features
+from medalist.pipeline.tuned import TUNED
 from medalist.pipeline.way import read
 from medalist.pipeline.whole import Log, carry_out
 from medalist.progress import Sink, ignore
-from medalist.recipe import Recipe
+from medalist.recipe import RampSection, Recipe
 from medalist.training.rows import LARGE
 
 NUM_IMAGES = 64
@@ -44,18 +46,46 @@ def preflight(recipe: Recipe, root: Path, out: Path, *, sink: Sink = ignore) -> 
     table = read(recipe, root)
     check_table(recipe, table)
     few = sample_of(table, NUM_IMAGES, recipe.seed)
-    small = recipe.model_copy(update={"folds": recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})})
+    small = shortened(recipe)
     with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as folder:
         start = time.perf_counter()
         features, *_ = carry_out(small, few, Path(folder) / "out", cache=Path(folder) / "cache", log=log)
         seconds = time.perf_counter() - start
+        tuning = tuning_forecast(recipe, len(table.labelled()), Path(folder) / "out")
     return "\n".join(
         [
             f"preflight passed: {len(few)} of {len(table)} images through every stage in {seconds:.0f} s",
             *log.notes,
-            *forecast({**log.seconds, "total": seconds}, features, table, recipe, out),
+            *forecast({**log.seconds, "total": seconds - log.seconds.get("tune", 0.0)}, features, table, recipe, out),
+            *tuning,
         ]
     )
+
+
+def shortened(recipe: Recipe) -> Recipe:
+    """The recipe with few folds, and an epoch of each phase of its fine-tuning."""
+    folds = recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})
+    if (settings := recipe.finetune) is None:
+        return recipe.model_copy(update={"folds": folds})
+    phases = tuple(phase.model_copy(update={"epochs": 1}) for phase in settings.phases)
+    short = settings.model_copy(update={"phases": phases, "ramp": RampSection(), "mix_last": 0, "continue_epochs": 1})
+    return recipe.model_copy(update={"folds": folds, "finetune": short})
+
+
+def tuning_forecast(recipe: Recipe, num_rows: int, out: Path) -> list[str]:
+    """A sentence on fine-tuning: the images that its trainings show, at the speed of the rehearsal's."""
+    if recipe.finetune is None:
+        return []
+    paces = [json.loads(file.read_text(encoding="utf-8")) for file in out.glob(f"{TUNED}/*/pace-*.json")]
+    speed = sum(pace["images"] for pace in paces) / sum(pace["seconds"] for pace in paces)
+    epochs = sum(phase.epochs for phase in recipe.finetune.phases)
+    refit = {"anew": epochs, "continue": recipe.finetune.continue_epochs}[recipe.finetune.refit]
+    shown = num_rows * (epochs * (recipe.folds.k - 1) + refit * (recipe.final == "refit"))
+    shown *= len(recipe.finetune.backbones or recipe.backbones)
+    return [
+        f"fine-tuning shows {shown} images, here {speed:.0f} a second: at most {shown / speed:.0f} s, as so few images"
+        " are slow to start, and layers that never train run once for all folds"
+    ]
 
 
 def sample_of(table: ImageTable, num_images: int, seed: int) -> ImageTable:

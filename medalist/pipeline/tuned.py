@@ -111,7 +111,7 @@ def tunings_of(recipe: Recipe, features: Features, folds: Folds, out: Path, *, c
 
 def fit_tuned(
     recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path, sink: Sink
-) -> list[Predictions]:
+) -> tuple[Predictions, ...]:
     """All members on trained networks; weights in `out/tuned`, states and predictions beside the other learners'.
 
     Nothing is made again where it stands there, and a training that was killed goes on.
@@ -121,7 +121,7 @@ def fit_tuned(
     folders = [out / "predictions" / slug(name) for learner in learners for name in learner.members]
     tunings = tunings_of(recipe, features, folds, out, cache=cache, sink=sink)
     if all((folder / "predictions.json").is_file() for folder in folders):
-        done = [Predictions.load(folder) for folder in folders]
+        done = tuple(Predictions.load(folder) for folder in folders)
         if all(run.meta["key"] == key for run in done):
             for tuning in tunings:
                 tuning.clear()  # what a kill just after the predictions left
@@ -132,7 +132,9 @@ def fit_tuned(
             name = network_name(tuning.backbone)
             Fitted(name, tuple(states), refit or {}, meta).save(out / "fitted" / slug(name))
     failpoint("in-fit")
-    runs = [run for learner in learners for run in _answered(learner, recipe, features, folds, out, key, cache, sink)]
+    runs = tuple(
+        run for learner in learners for run in _answered(learner, recipe, features, folds, out, key, cache, sink)
+    )
     for folder, run in zip(folders, runs, strict=True):
         run.save(folder)
     for tuning in tunings:

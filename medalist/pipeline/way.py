@@ -1,4 +1,4 @@
-"""The way, top to bottom: read -> embed -> split -> fit -> ensemble -> decide -> submit.
+"""The way, top to bottom: read -> embed -> split -> fit -> tune -> ensemble -> decide -> submit.
 
 Axes: N usable training images, M test images, D features of all banks side by side, C classes, R heads, K folds.
 Nothing here chooses by experiment; every choice that looks at labels is cross-fitted by the rooms below.
@@ -90,19 +90,25 @@ def split(recipe: Recipe, features: Features) -> Folds:
     return Folds(fold_N, tuple(features.train.ids), recipe.folds.k, recipe.folds.seed)
 
 
-def fit(
-    recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path | None = None, sink: Sink = ignore
-) -> tuple[Predictions, ...]:
-    """Each learner, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there.
+def fit(recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink = ignore) -> tuple[Predictions, ...]:
+    """Each head, cross-validated, saved in `out/fitted` and `out/predictions`; not again where it stands there.
 
     One member a head, unless the recipe has heads see one backbone, or answers fused: then one a head, sight and view.
-    After them those on fine-tuned backbones. `cache`: of bank and pixels, which fine-tuning fills.
     """
     learners = learners_of(recipe, features.extracted.spaces)
-    runs = [run for one in learners for run in fit_learner(one, recipe, features, folds, out, sink=sink)]
-    if recipe.finetune is not None:
-        runs += fit_tuned(recipe, features, folds, out, cache=cache_folder(cache), sink=sink)
-    return tuple(runs)
+    return tuple(run for one in learners for run in fit_learner(one, recipe, features, folds, out, sink=sink))
+
+
+def tune(
+    recipe: Recipe, features: Features, folds: Folds, out: Path, *, cache: Path | None = None, sink: Sink = ignore
+) -> tuple[Predictions, ...]:
+    """Members on fine-tuned backbones; none where the recipe asks for none. A training that was killed goes on.
+
+    Trained weights are saved in `out/tuned`; `cache` is of bank and pixels, see `cache_folder`.
+    """
+    if recipe.finetune is None:
+        return ()
+    return fit_tuned(recipe, features, folds, out, cache=cache_folder(cache), sink=sink)
 
 
 def truth_of(features: Features, folds: Folds) -> Truth:

@@ -79,8 +79,11 @@ def carry_out(
         save_table(features.train, features.group_N, features.test.ids.tolist(), out)
         save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
-        runs = way.fit(recipe, features, folds, out, cache=cache, sink=log.sink)
-        log.notes += tuning_notes(recipe, out)
+        runs = way.fit(recipe, features, folds, out, sink=log.sink)
+    if recipe.finetune is not None:
+        with stage("tune", log.sink, log.seconds):
+            runs += way.tune(recipe, features, folds, out, cache=cache, sink=log.sink)
+            log.notes += tuning_notes(recipe, out)
     with stage("decide", log.sink, log.seconds):
         decision = way.decide(recipe, runs, features, folds)
         decision.blend.save(out / "predictions" / slug(recipe.ensemble))
