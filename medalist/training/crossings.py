@@ -60,7 +60,9 @@ class Crossings:
     @cached_property
     def forward(self) -> Callable[[np.ndarray], list[np.ndarray]]:
         """uint8 pixels -> tensors that cross."""
-        return fast_bottom(self.bottom, self.images.sized(self.plan, self.phase), batch=BATCH, threads=1, bf16=False)
+        return fast_bottom(
+            self.bottom, self.images.sized(self.plan, self.phase), batch=BATCH, threads=1, bf16=self.plan.bf16
+        )
 
     @property
     def first(self) -> int:
