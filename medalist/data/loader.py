@@ -7,15 +7,12 @@ workers start once; closing it ends them. Axes: H W pixels.
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -201,29 +198,6 @@ def originals(
         if not entry.facts.ok:
             raise DataError(f"{paths[entry.index]} cannot be evaluated: {entry.facts.reason}; run again without it")
         yield entry.index, entry.images[0]
-
-
-def seconds_an_image(
-    pixels: Pixels, ids: Sequence[str], work: Iterable[Glance], *, policy: str, target: dict[str, Any], seed: int
-) -> float:
-    """Processor seconds that one image takes, the median of the first 32 of `work` after one that pays for imports."""
-    with stream(pixels, ids, islice(work, 33), policy=policy, target=target, seed=seed, workers=0) as images:
-        spent = [images.work_s for _ in images]
-    return statistics.median(after - before for before, after in pairwise(spent))
-
-
-def auto_workers(cores: int, *, image_s: float, step_s: float) -> int:
-    """How many workers to start: as many as keep pace with the network, and a core is always the network's own.
-
-    Args:
-        cores: usable ones; a single one is shared best without processes.
-        image_s: processor seconds that making an image takes, see `seconds_an_image`.
-        step_s: wall seconds that the network takes for an image of a batch, forwards and backwards.
-
-    >>> auto_workers(2, image_s=0.004, step_s=0.03), auto_workers(16, image_s=0.004, step_s=0.001)
-    (1, 4)
-    """
-    return min(cores - 1, max(1, math.ceil(image_s / step_s)))
 
 
 def bottleneck(waited_s: float, wall_s: float) -> str:

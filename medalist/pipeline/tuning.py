@@ -204,11 +204,26 @@ def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
     if settings.refit == "continue":
         tuning = continued(tuning, chosen[0])
         chosen[-1] = tuning.plan.epochs - 1
-    run_one(tuning, REFIT, every, heads[-1], until=chosen[-1] + 1)
+    run_one(tuning, REFIT, every, heads[-1], until=chosen[-1] + 1, follows=factors(tuning.plan, curves))
     return states, keep(tuning, REFIT, chosen[-1]), meta
 
 
-def run_one(tuning: Tuning, place: Place, rows: np.ndarray, start: Any, *, until: int | None = None) -> list[Any]:
+def factors(plan: Plan, curves: Sequence[Sequence[dict[str, Any]]]) -> list[float]:
+    """By what a plateau had cut the rates in each epoch, the folds' mean: the refit has no rows to watch."""
+    begins = [plan.place(epoch)[1] == 0 for epoch in range(plan.epochs)]
+    cut = [[1.0 if new else curve[e - 1].get("factor", 1.0) for e, new in enumerate(begins)] for curve in curves]
+    return [float(factor) for factor in np.mean(cut, axis=0)]
+
+
+def run_one(
+    tuning: Tuning,
+    place: Place,
+    rows: np.ndarray,
+    start: Any,
+    *,
+    until: int | None = None,
+    follows: Sequence[float] = (),
+) -> list[Any]:
     """One training; its facts an epoch. Each epoch's weights lie in its folder."""
     from medalist.training import ranks
     from medalist.training.finetune import Training, finetune
@@ -227,6 +242,7 @@ def run_one(tuning: Tuning, place: Place, rows: np.ndarray, start: Any, *, until
         folder=folder,
         device=this_device(),
         prefix=tuning.prefix,
+        follows=follows,
     )
     name = f"{tuning.backbone.name} {'all rows' if isinstance(place, str) else f'fold {place + 1}'}"
     curves = finetune(training, watched=watched, until=until, name=name, sink=tuning.sink)

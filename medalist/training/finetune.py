@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -70,6 +70,7 @@ class Training:
         device: `cpu` or `cuda`.
         prefix: folder for what crosses from the frozen part of the network, shared by all folds; None, or where
             several processes train: no such cache.
+        follows: factor of the rates in each epoch, for a plateau that watches no rows; empty: it watches.
         epoch, number: the step to do next.
         micro: rows that go through the network at once.
         curves: facts of each finished epoch.
@@ -88,6 +89,7 @@ class Training:
     folder: Path
     device: str = "cpu"
     prefix: Path | None = None
+    follows: Sequence[float] = ()
     epoch: int = 0
     number: int = 0
     micro: int = 0
@@ -137,7 +139,11 @@ class Training:
 
     def rate(self, step: Step) -> float:
         """Set each group's learning rate for a step; the factor."""
-        factor = self.plateau.now if self.plateau else self.schedule(step.progress) if self.schedule else 1.0
+        factor = 1.0
+        if self.schedule:
+            factor = self.schedule(step.progress)
+        elif self.plateau:
+            factor = self.follows[step.epoch] if self.follows else self.plateau.now
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
         return float(factor)

@@ -42,6 +42,8 @@ def finish_epoch(training: Training, watched: np.ndarray | None) -> None:
         with averaged(training):
             arrays = network.weights(training.net, training.names)
         checkpoint.save(training.folder / weights_of(done), arrays, {})
+    if training.plateau:
+        fact["factor"] = training.plateau.now
     training.curves.append(fact)
     training.sums, training.seen = [0.0, 0.0], []
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from medalist.data.decode import Picture, Preprocessing, prepare
-from medalist.data.loader import Glance, auto_workers, bottleneck, originals, seconds_an_image, show, stream
+from medalist.data.loader import Glance, bottleneck, originals, show, stream
 from medalist.data.pixels import Pixels
 from medalist.data.views.policy import Draw, Policy
 from medalist.errors import DataError, RecipeError
@@ -138,16 +138,6 @@ def test_the_clock_counts_what_the_consumer_waited(pixels: Pixels, workers: int)
         assert len(list(images)) == images.shown == len(WORK)
     assert 0 < images.start_s + images.waited_s <= time.perf_counter() - start
     assert images.start_s > 0 and images.work_s > 0
-
-
-def test_seconds_an_image_and_what_they_ask_for(pixels: Pixels) -> None:
-    assert seconds_an_image(pixels, IDS, WORK, policy=POLICY, target=asdict(TARGET), seed=0) > 0
-    # By hand: on one core none; else as many as keep pace, one at least, and one core stays the network's.
-    assert auto_workers(1, image_s=1.0, step_s=0.1) == 0
-    assert auto_workers(2, image_s=1.0, step_s=0.1) == 1
-    assert auto_workers(8, image_s=0.001, step_s=0.1) == 1
-    assert auto_workers(8, image_s=0.25, step_s=0.1) == 3
-    assert auto_workers(8, image_s=1.0, step_s=0.1) == 7
 
 
 def test_bottleneck_is_the_loader_where_a_tenth_is_waiting() -> None:

@@ -22,7 +22,7 @@ from medalist.fitted import Fitted
 from medalist.pipeline import run
 from medalist.pipeline.blend import blend
 from medalist.pipeline.predict import predict
-from medalist.pipeline.way import decide, embed, fit, read, split
+from medalist.pipeline.way import decide, embed, fit, read, split, tune
 from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import FAILPOINT, hash_bytes
@@ -341,7 +341,8 @@ def test_shuffled_labels_score_at_chance(drawn: Path, cache: Path, tmp_path: Pat
         label_N = np.random.default_rng(seed).permutation(features.train.labels)
         features = replace(features, train=replace(features.train, labels=label_N))
         folds = split(recipe, features)
-        runs = fit(recipe, features, folds, tmp_path / str(seed), cache=cache)
+        out = tmp_path / str(seed)
+        runs = (*fit(recipe, features, folds, out), *tune(recipe, features, folds, out, cache=cache))
         decision = decide(recipe, runs, features, folds)
         share = np.bincount(label_N).max() / len(label_N)
         alone = [run for run in runs if run.name == "tuned embedded"]
@@ -350,3 +351,14 @@ def test_shuffled_labels_score_at_chance(drawn: Path, cache: Path, tmp_path: Pat
         errors += [decision.estimate.stderr] * (1 + len(hits))
         assert alone[0].meta["curves"][0][-1]["train_metric"] > 0.8  # it did learn them
     assert np.mean(gains) <= 2 * np.sqrt(np.square(errors).mean() / len(gains))
+
+
+def test_the_refit_follows_the_rates_that_the_folds_plateaus_cut() -> None:
+    """Two phases of two and three epochs: each begins with whole rates, then the folds' mean after each cut."""
+    from medalist.pipeline.tuning import factors
+    from medalist.training.plan import Phase, Plan
+
+    phase = Phase("all", 2, 0.1, 0.1, 1.0, "plateau(patience=1)", (32, 32))
+    plan = Plan(phases=(phase, replace(phase, epochs=3)))
+    curves = [[{"factor": f} for f in (1.0, 0.5, 0.5, 0.25, 0.25)], [{"factor": f} for f in (0.5, 0.5, 1.0, 1.0, 0.5)]]
+    assert factors(plan, curves) == [1.0, 0.75, 1.0, 0.75, 0.625]
