@@ -246,7 +246,7 @@ def by_medalist(args: argparse.Namespace, plan: dict[str, Any]) -> None:
     """The same on fold 0 alone: frozen features for the head's start, the training, and the answers of its weights."""
     from medalist.pipeline import way
     from medalist.pipeline.backbones import tuned_backbones
-    from medalist.pipeline.tuning import Tuning, run_one, starts
+    from medalist.pipeline.tuning import Tuning, learnt_of, run_one, starts
     from medalist.recipe import load_recipe
 
     settings = [
@@ -265,8 +265,8 @@ def by_medalist(args: argparse.Namespace, plan: dict[str, Any]) -> None:
             epoch_s[event.note["epoch"]] = event.note["epoch_s"]
 
     tuning = Tuning(tuned_backbones(recipe)[0], recipe, features, folds, args.out / "tuned", cache, clock)
-    rows = np.flatnonzero(folds.fold_N != 0)
-    curve = run_one(tuning, 0, rows, starts(tuning)[0])
+    learnt = [learnt_of(tuning, fold) for fold in range(folds.num_folds)]
+    curve = run_one(tuning, 0, learnt[0][0], lambda: starts(tuning, [rows for rows, _ in learnt]), watched=learnt[0][1])
     prob_HC = answered(tuning, len(curve) - 1, np.flatnonzero(folds.fold_N == 0))
     row_of = {name: row for row, name in enumerate(features.train.ids[folds.fold_N == 0])}
     order = [row_of[row[0]] for row in plan["holdout"]]

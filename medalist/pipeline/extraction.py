@@ -87,13 +87,32 @@ def extract(
             a resumed run and `predict` use the same; None: nothing is kept.
         sink: takes progress events.
     """
-    from medalist.features.column import Look
-    from medalist.features.extract import embed as fill
     from medalist.pipeline.backbones import open_backbones
 
-    files, backbones = list(paths), open_backbones(recipe)
-    runtimes, notes = _settle(recipe, backbones, root, files, cache, settled)
     views, taps = _asked(recipe)
+    seen = Seen(tuple(open_backbones(recipe)), recipe.runtime, views, taps)
+    return extract_through(seen, root, paths, cache=cache, settled=settled, sink=sink)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is extracted: each backbone, by a runtime or `auto`, in each view and tap."""
+
+    backbones: tuple[Backbone, ...]
+    runtime: str
+    views: tuple[str, ...]
+    taps: tuple[str, ...]
+
+
+def extract_through(
+    seen: Seen, root: Path, paths: Iterable[str], *, cache: Path, settled: Path | None = None, sink: Sink = ignore
+) -> Extracted:
+    """Files through backbones that are open already; see `extract`."""
+    from medalist.features.column import Look
+    from medalist.features.extract import embed as fill
+
+    files, backbones, views, taps = list(paths), seen.backbones, seen.views, seen.taps
+    runtimes, notes = _settle(seen, root, files, cache, settled)
     looks = [Look(backbone, runtime, views, taps) for backbone, runtime in zip(backbones, runtimes, strict=True)]
     last: dict[str, Any] = {}
     facts, spaces = fill(root, files, looks, cache=cache, sink=fan_out(sink, lambda event: last.update(event.note)))
@@ -110,18 +129,18 @@ def _asked(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _settle(
-    recipe: Recipe, backbones: Sequence[Backbone], root: Path, files: Sequence[str], cache: Path, settled: Path | None
+    seen: Seen, root: Path, files: Sequence[str], cache: Path, settled: Path | None
 ) -> tuple[list[str], list[str]]:
     """The runtime of each backbone, as `settled` says or chosen and written there; and sentences on the choices."""
     from medalist.backbones.runtimes.on_openvino import share
     from medalist.features.choice import choose_runtime
 
-    notes, (views, taps) = list[str](), _asked(recipe)
+    notes, backbones, views, taps = list[str](), seen.backbones, seen.views, seen.taps
     if settled is not None and settled.is_file():
         runtimes = json.loads(settled.read_bytes())
     else:
         found = [
-            choose_runtime(backbone, recipe.runtime, root, files, num_views=len(views), taps=taps, cache=cache)
+            choose_runtime(backbone, seen.runtime, root, files, num_views=len(views), taps=taps, cache=cache)
             for backbone in backbones
         ]
         runtimes, notes = [name for name, _ in found], [choice.text() for _, choice in found if choice]

@@ -21,7 +21,6 @@ from medalist.features.rows import Rows
 from medalist.fitted import Fitted, State
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.extraction import Features
-from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
 from medalist.pipeline.serving import helped
 from medalist.pipeline.trained import REFIT, Place, Trained
@@ -116,10 +115,10 @@ def fit_tuned(
 
     Nothing is made again where it stands there, and a training that was killed goes on.
     """
-    key = _key(recipe, features, folds)
     learners = tuned_of(recipe)
     folders = [out / "predictions" / slug(name) for learner in learners for name in learner.members]
     tunings = tunings_of(recipe, features, folds, out, cache=cache, sink=sink)
+    key = _key(recipe, features, tunings)
     if all((folder / "predictions.json").is_file() for folder in folders):
         done = tuple(Predictions.load(folder) for folder in folders)
         if all(run.meta["key"] == key for run in done):
@@ -207,20 +206,14 @@ def answer_tuned(
     return list(np.asarray(np.mean(found, axis=0, dtype=np.float32)))
 
 
-def _key(recipe: Recipe, features: Features, folds: Folds) -> str:
+def _key(recipe: Recipe, features: Features, tunings: Sequence[Tuning]) -> str:
     """Hash of all that the predictions of trained networks depend on."""
-    backbones, settings = tuned_backbones(recipe), recipe.finetune
+    settings = recipe.finetune
     facts: dict[str, Any] = {
-        "backbones": [[one.weights_hash, one.preprocessing] for one in backbones],
-        "finetune": settings and settings.model_dump(mode="json", exclude={"backbones", "workers"}),
-        "seed": recipe.seed,
+        "trainings": [tuning.key for tuning in tunings],
+        "fuse": settings and [settings.fuse, settings.fused_head],
         "final": recipe.final,
         "views": [recipe.views, recipe.fuse],
-        "metric": recipe.metric,
-        "rows": [features.hashes, features.test_hashes],
-        "ids": features.train.ids.tolist(),
-        "labels": label_lists(features.train),
-        "folds": folds.hash,
-        "classes": features.train.class_hash,
+        "test": features.test_hashes,
     }
     return hash_json(facts)

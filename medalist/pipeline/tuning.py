@@ -5,11 +5,12 @@ Axes: N training images, n of them watched, D features, C classes, K folds, E ep
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,25 @@ from medalist.backbones.runtimes.machine import has_bf16, this_device
 from medalist.backbones.trained import write_trained
 from medalist.data.pixels import Pixels
 from medalist.data.splits import Folds, make_folds
+from medalist.errors import DataError, RecipeError
 from medalist.features.bank import FeatureBank
 from medalist.features.rows import Rows
 from medalist.fitted import State
 from medalist.metrics import metrics
-from medalist.pipeline.extraction import Features, extract
+from medalist.pipeline.extraction import Features, Seen, extract_through
+from medalist.pipeline.kept import label_lists
 from medalist.pipeline.trained import REFIT, Place, card_of
 from medalist.progress import Sink
 from medalist.recipe import RampSection, Recipe
 from medalist.registry import Bound
+from medalist.store import hash_json
 from medalist.training import checkpoint
 from medalist.training.heads.contract import is_tags
 from medalist.training.plan import Phase, Plan
 
 SETTLED = "runtimes.json"
+KEY = "key.json"
+MIN_FOLDS = 3
 MARGIN = 1.15  # of the largest input side: what augmentation may cut off
 INNER = 10  # steer: inner watches one in so many of the rows that it may learn from
 Start = Callable[[Any], None] | None
@@ -107,6 +113,7 @@ class Tuning:
             ramp=(ramp.first, ramp.fade, ramp.last),
             mix_last=self.settings.mix_last,
             sam=self.settings.sam or 0.0,
+            sam_adaptive=self.settings.sam_adaptive,
             ema=self.settings.ema or 0.0,
             batchnorm=self.settings.batchnorm,
             batch=self.settings.batch,
@@ -114,6 +121,25 @@ class Tuning:
             bf16=bf16 if self.settings.precision == "auto" else self.settings.precision == "bf16",
             seed=self.recipe.seed,
         )
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that its trainings depend on."""
+        train, others = self.features.train, {"backbones", "workers", "fuse", "fused_head"}
+        facts: dict[str, Any] = {
+            "weights": self.backbone.weights_hash,
+            "preprocessing": self.backbone.preprocessing,
+            "finetune": self.settings.model_dump(mode="json", exclude=others),
+            "bf16": self.plan.bf16,
+            "seed": self.recipe.seed,
+            "metric": self.recipe.metric,
+            "rows": self.features.hashes,
+            "ids": train.ids.tolist(),
+            "labels": label_lists(train),
+            "folds": self.folds.hash,
+            "classes": train.class_hash,
+        }
+        return hash_json(facts)
 
     @property
     def tags(self) -> bool:
@@ -145,17 +171,10 @@ class Tuning:
     @cached_property
     def frozen(self) -> tuple[str, Rows]:
         """The pretrained backbone's runtime, as the run settled it or settled here, and its pooled features (N, D)."""
-        part = self.recipe.model_copy(
-            update={
-                "backbones": (self.backbone.name,),
-                "size": (self.backbone.preprocessing["height"],),
-                "views": ("center",),
-                "taps": ("pooled",),
-            }
-        )
-        train, self_settled = self.features.train, self.folder / SETTLED
+        train, settled = self.features.train, self.folder / SETTLED
         self.folder.mkdir(parents=True, exist_ok=True)
-        found = extract(part, train.root, list(train.paths), cache=self.cache, settled=self_settled, sink=self.sink)
+        seen = Seen((self.backbone,), self.recipe.runtime, ("center",), ("pooled",))
+        found = extract_through(seen, train.root, list(train.paths), cache=self.cache, settled=settled, sink=self.sink)
         rows = FeatureBank(self.cache).rows(found.spaces, self.features.hashes)
         # int8 was calibrated for the pretrained weights: trained ones answer in float32.
         return str(found.spaces[0].key["runtime"]["runtime"]).replace("int8", "f32"), rows
@@ -191,20 +210,23 @@ def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
         (a list an epoch for each fold), epochs, runtime. Each body lies in the folder as a card.
     """
     folds, settings = tuning.folds, tuning.settings
-    heads = starts(tuning)
-    curves = [
-        run_one(tuning, place, np.flatnonzero(folds.fold_N != place), heads[place]) for place in range(folds.num_folds)
-    ]
+    check_folds(tuning)
+    settle(tuning)
+    places = range(folds.num_folds)
+    learnt = [learnt_of(tuning, place) for place in places]
+    heads = cache(lambda: starts(tuning, [rows for rows, _ in learnt]))
+    curves = [run_one(tuning, place, learnt[place][0], heads, watched=learnt[place][1]) for place in places]
     chosen = choose_epochs([values(tuning, curve) for curve in curves], own=settings.steer != "none")
-    states = [keep(tuning, place, chosen[place]) for place in range(folds.num_folds)]
+    states = [keep(tuning, place, chosen[place]) for place in places]
     meta = {"curves": curves, "epochs": [epoch + 1 for epoch in chosen], "runtime": tuning.runtime}
     if tuning.recipe.final == "folds":
         return states, None, meta
     every = np.arange(len(folds.fold_N))
+    follows = factors(tuning.plan, curves)
     if settings.refit == "continue":
-        tuning = continued(tuning, chosen[0])
+        tuning, follows = continued(tuning, chosen[0]), []
         chosen[-1] = tuning.plan.epochs - 1
-    run_one(tuning, REFIT, every, heads[-1], until=chosen[-1] + 1, follows=factors(tuning.plan, curves))
+    run_one(tuning, REFIT, every, heads, until=chosen[-1] + 1, follows=follows)
     return states, keep(tuning, REFIT, chosen[-1]), meta
 
 
@@ -219,19 +241,29 @@ def run_one(
     tuning: Tuning,
     place: Place,
     rows: np.ndarray,
-    start: Any,
+    heads: Callable[[], Sequence[Start]],
     *,
+    watched: np.ndarray | None = None,
     until: int | None = None,
     follows: Sequence[float] = (),
 ) -> list[Any]:
-    """One training; its facts an epoch. Each epoch's weights lie in its folder."""
+    """One training; its facts an epoch. Each epoch's weights lie in its folder.
+
+    Args:
+        tuning: what all trainings share.
+        place: fold, or the refit.
+        rows: to learn from.
+        heads: where each fold's head and the refit's begins; not asked where a checkpoint knows better.
+        watched: rows that judge each epoch.
+        until: epochs after which to stop.
+        follows: see `Training`.
+    """
     from medalist.training import ranks
     from medalist.training.finetune import Training, finetune
+    from medalist.training.resuming import CHECKPOINT
 
     folder = tuning.folder / f"training-{place}"
-    watched = None if place == REFIT else np.flatnonzero(tuning.folds.fold_N == place)
-    if watched is not None and tuning.settings.steer == "inner":
-        rows, watched = inner(tuning, rows)
+    start = None if (folder / CHECKPOINT).is_file() else heads()[-1 if isinstance(place, str) else place]
     training = Training(
         plan=tuning.plan,
         net=network_of(tuning, start),
@@ -254,11 +286,45 @@ def run_one(
     return curves
 
 
-def inner(tuning: Tuning, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that are learnt from and a tenth that steers, groups whole."""
-    labels, group_n = tuning.features.train.labels[rows], tuning.features.group_N[rows]
-    fold_n = make_folds(labels, group_n, num_folds=INNER, seed=tuning.recipe.seed)
-    return rows[fold_n != 0], rows[fold_n == 0]
+def learnt_of(tuning: Tuning, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that a fold's training learns from, and those that judge its epochs: the fold's own, or where it is steered
+    inside a tenth of the others, groups whole.
+    """
+    fold_N = tuning.folds.fold_N
+    rows, held = np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)
+    if tuning.settings.steer != "inner":
+        return rows, held
+    labels = tuning.features.train.labels[rows]
+    groups, group_n = np.unique(tuning.features.group_N[rows], return_inverse=True)
+    part_n = make_folds(labels, group_n, num_folds=min(INNER, len(groups)), seed=tuning.recipe.seed)
+    return rows[part_n != 0], rows[part_n == 0]
+
+
+def check_folds(tuning: Tuning) -> None:
+    """Refuse folds that nothing can be learnt from.
+
+    Raises:
+        RecipeError: fewer than three.
+        DataError: all rows outside one are of one class.
+    """
+    folds, labels = tuning.folds, tuning.features.train.labels
+    if folds.num_folds < MIN_FOLDS:
+        raise RecipeError(f"fine-tuning needs {MIN_FOLDS} folds or more, got {folds.num_folds}; try folds.k=5")
+    for k in range(folds.num_folds):
+        if not tuning.tags and len(np.unique(labels[folds.fold_N != k])) < 2:
+            raise DataError(f"the rows outside fold {k} are all of one class: nothing to learn; give other groups")
+
+
+def settle(tuning: Tuning) -> None:
+    """Forget what a folder holds of another training: of other rows, labels, weights or settings."""
+    from medalist.training import ranks
+
+    file = tuning.folder / KEY
+    if ranks.rank() == 0 and (not file.is_file() or json.loads(file.read_text(encoding="utf-8")) != tuning.key):
+        tuning.clear()
+        tuning.folder.mkdir(parents=True, exist_ok=True)
+        ledger.write_json(file, tuning.key)
+    ranks.meet()
 
 
 def network_of(tuning: Tuning, start: Any) -> Any:
@@ -300,13 +366,22 @@ def choose_epochs(values_KE2: Sequence[np.ndarray], *, own: bool) -> list[int]:
         values_KE2: of each fold's curve: metric and loss of each epoch, higher is better; loss decides between equals.
         own: the curves are of rows that may steer.
     """
-    curves = np.asarray(values_KE2)
+    curves = np.asarray(values_KE2, float)
     places = range(len(curves))
-    means = [curves[k] if own else curves[[j for j in places if j != k]].mean(axis=0) for k in places]
-    return [_best(mean_E2) for mean_E2 in [*means, curves.mean(axis=0)]]
+    means = [curves[k] if own else _mean(curves[[j for j in places if j != k]]) for k in places]
+    return [_best(mean_E2) for mean_E2 in [*means, _mean(curves)]]
+
+
+def _mean(value_KE2: np.ndarray) -> np.ndarray:
+    """Over the folds that have a value: a metric may have none, as where a fold lacks a class."""
+    known_KE2 = np.isfinite(value_KE2)
+    total_E2 = np.where(known_KE2, value_KE2, 0.0).sum(axis=0)
+    return np.where(known_KE2.any(axis=0), total_E2 / np.maximum(known_KE2.sum(axis=0), 1), np.nan)
 
 
 def _best(value_E2: np.ndarray) -> int:
+    """An epoch without a value is worse than any; where none has one, they are equal."""
+    value_E2 = np.where(np.isnan(value_E2), -np.inf, value_E2)
     return max(range(len(value_E2)), key=lambda epoch: tuple(value_E2[epoch]))
 
 
@@ -340,8 +415,8 @@ def continued(tuning: Tuning, epoch: int) -> Tuning:
     return replace(tuning, recipe=tuning.recipe.model_copy(update={"finetune": changed}), begin=arrays)
 
 
-def starts(tuning: Tuning) -> Sequence[Start]:
-    """What sets each fold's head, and last the refit's, to where its training begins."""
+def starts(tuning: Tuning, learnt: Sequence[np.ndarray]) -> Sequence[Start]:
+    """What sets each fold's head, fitted on the rows `learnt` there, and last the refit's, to where training begins."""
     from medalist.training.start import head_starts
 
     if tuning.settings.start == "random":
@@ -351,6 +426,7 @@ def starts(tuning: Tuning) -> Sequence[Start]:
         tuning.frozen[1],
         tuning.features.train.labels,
         tuning.folds.fold_N,
+        learnt,
         num_classes=tuning.num_classes,
         sink=tuning.sink,
     )

@@ -11,6 +11,7 @@ from medalist.backbones import Backbone
 from medalist.data.views.policy import Policy
 from medalist.errors import MedalistError, RecipeError
 from medalist.pipeline.backbones import tuned_backbones
+from medalist.pipeline.learners import slug
 from medalist.recipe import FinetuneSection, Recipe
 from medalist.registry import parse_call
 
@@ -31,6 +32,7 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
     yield from _strange_backbones(recipe, settings)
     if settings.refit == "continue" and settings.mix_last > settings.continue_epochs:
         yield "finetune.mix_last: longer than finetune.continue_epochs; leave it out, or mix out"
+    yield from _one_folder(recipe)
     for backbone in _opened(recipe):
         yield from _depths(backbone, [phase.train for phase in settings.phases])
 
@@ -121,6 +123,15 @@ def _strange_backbones(recipe: Recipe, settings: FinetuneSection) -> Iterator[st
             f"finetune.backbones: {', '.join(strange)} not among backbones ({', '.join(recipe.backbones)});"
             " fine-tuning begins with their frozen features: name them there too"
         )
+
+
+def _one_folder(recipe: Recipe) -> Iterator[str]:
+    """Names that make one folder would train as one network."""
+    names = [backbone.name for backbone in _opened(recipe)]
+    for name in names:
+        alike = [other for other in names if slug(other) == slug(name)]
+        if len(alike) > 1 and name == alike[0]:
+            yield f"finetune.backbones: {' and '.join(map(repr, alike))} would share a folder; rename one of the cards"
 
 
 def _opened(recipe: Recipe) -> list[Backbone]:

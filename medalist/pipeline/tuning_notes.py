@@ -22,7 +22,9 @@ def tuning_notes(recipe: Recipe, out: Path) -> list[str]:
     for backbone in tuned_backbones(recipe):
         name = network_name(backbone)
         meta = Fitted.load(out / "fitted" / slug(name)).meta
-        notes.append(f"{name}: {_epochs(meta)}{_pace(out / TUNED / slug(name))}")
+        folder = out / TUNED / slug(name)
+        notes.append(f"{name}: {_epochs(recipe, meta)}{_pace(folder)}")
+        notes += [f"{name}, {reason}" for reason in _whole(folder)]
     if recipe.finetune.steer == "fold":
         notes.append(
             "fine-tuned members were steered by the rows that score them: their scores, and the blend's, are too good"
@@ -31,11 +33,23 @@ def tuning_notes(recipe: Recipe, out: Path) -> list[str]:
     return notes
 
 
-def _epochs(meta: dict[str, Any]) -> str:
+def _epochs(recipe: Recipe, meta: dict[str, Any]) -> str:
     """Which epoch's weights answer."""
     counted, planned = meta["epochs"], len(meta["curves"][0])
     *folds, last = counted
-    return f"weights after {', '.join(map(str, folds))} of {planned} epochs answer the folds, after {last} all others"
+    told = f"weights after {', '.join(map(str, folds))} of {planned} epochs answer the folds"
+    if recipe.final == "folds":
+        return f"{told}, and together all others"
+    if recipe.finetune is not None and recipe.finetune.refit == "continue":
+        return f"{told}, the first's after {last} more on all rows all others"
+    return f"{told}, after {last} all others"
+
+
+def _whole(folder: Path) -> list[str]:
+    """Why trainings went without a cache of the frozen part where it was wanted."""
+    files = sorted(folder.glob("curves-*.json"))
+    facts = [json.loads(file.read_text(encoding="utf-8"))["facts"] for file in files]
+    return sorted({fact["prefix"] for fact in facts if "prefix" in fact})
 
 
 def _pace(folder: Path) -> str:

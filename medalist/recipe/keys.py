@@ -91,6 +91,9 @@ class FinetuneSection(Section):
     mix_last: int = Field(0, ge=0, description="epochs at the end without mixing")
     optimiser: str = Field("adamw(weight_decay=0.05)", description="any of timm.optim's")
     sam: float | None = Field(None, gt=0, description="radius of sharpness-aware minimisation")
+    sam_adaptive: bool = Field(
+        False, description="by the size of each weight (ASAM); the radius is then ten times as large"
+    )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of an average of the weights, which then answers")
     batchnorm: Literal["frozen", "affine-frozen", "train"] = "frozen"
     batch: int = Field(32, ge=1, le=65536)
@@ -117,6 +120,18 @@ class FinetuneSection(Section):
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return () if value is None else (value,) if isinstance(value, str | dict) else value
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _none_is_no_augmentation(cls, value: Any) -> Any:
+        return "" if value is None else value
+
+    @field_validator("backbones")
+    @classmethod
+    def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("holds an entry twice")
+        return value
 
     @field_validator("phases")
     @classmethod

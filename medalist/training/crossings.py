@@ -2,16 +2,17 @@
 view, for all folds together, and an epoch costs only the top.
 
 Augmentation is drawn from (seed, epoch, image), not from the fold, so that an epoch's view of an image is the same in
-every training: as many views as epochs give the very training that would have been without it, while the disk lasts.
+every training: a view an epoch gives the very training that would have been without it, but for float16's rounding. All
+of a phase is made before its first step; a phase that has no room on the disk or no place in float16 trains whole from
+its first step to its last, in every fold and after every kill.
 
-Axes: N images, B batch, V views.
+Axes: N images, B batch.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,10 +27,11 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, fx
 
 from medalist.engines.local import usable_cores
+from medalist.errors import BackboneError
 from medalist.store import failpoint, write_atomic
 from medalist.training.feeds import Batch, Images
 from medalist.training.plan import Plan, Step
-from medalist.training.prefix import fast_bottom
+from medalist.training.prefix import UNSPLIT, fast_bottom
 from medalist.training.rows import in_order
 
 BATCH = 32
@@ -37,6 +39,7 @@ MOST_BYTES = 8 << 30
 SHARE_OF_FREE = 4
 PLAIN = "plain"
 SETTLED = "crossings.json"
+LARGEST = float(np.finfo(np.float16).max)
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Crossings:
         plan: of the training, all of whose phases up to this one leave the bottom alone.
         phase: whose epochs are shown.
         bottom: see `prefix.split`.
-        folder: of the arrays; whatever a killed process left there is used.
+        folder: of all phases' arrays, a folder a phase; whatever a killed process left there is used.
     """
 
     images: Images
@@ -70,25 +73,78 @@ class Crossings:
         return sum(phase.epochs for phase in self.plan.phases[: self.phase])
 
     @property
-    def num_views(self) -> int:
-        """V: one an epoch, or as many as the disk had room for at first; then epochs take turns."""
-        return int(self._settled["num_views"])
+    def own(self) -> Path:
+        """Folder of the phase."""
+        return self.folder / f"phase{self.phase}"
 
-    @cached_property
-    def _settled(self) -> dict[str, Any]:
-        """V, and the shapes of one image's tensors; on disk, as views fill it and the next process must not count anew.
+    def prepare(self) -> None:
+        """Make all that the phase shows; nothing, and no forward pass is compiled, where it is there.
 
-        Who finds all views there needs no forward pass, and none is compiled.
+        Raises:
+            BackboneError: there is no room for it, or float16 does not hold it: the phase trains whole. That is settled
+                on disk, for the other folds and for the next process.
         """
-        file = self.folder / SETTLED
+        settled = self._settled
+        if not settled["whole"]:
+            try:
+                self._all()
+            except BackboneError as error:
+                settled = self._settle({**settled, "whole": str(error)})
+        if settled["whole"]:
+            for file in self.own.glob("*-*"):
+                file.unlink()
+            raise BackboneError(settled["whole"])
+
+    def _all(self) -> None:
+        for epoch in range(self.first, self.first + self.plan.phases[self.phase].epochs):
+            self.view(epoch)
+        if self._judged:
+            self._originals()
+
+    @property
+    def _judged(self) -> bool:
+        """Whether the phase's size is the answers': at another the whole network is asked."""
+        how = self.images.backbone.preprocessing
+        return self.plan.phases[self.phase].size == (how["height"], how["width"])
+
+    @property
+    def _settled(self) -> dict[str, Any]:
+        """Shapes of one image's tensors, bytes of all views, room for them, and why the phase trains whole, if it does.
+
+        On disk, as views fill it and the next process must not count anew.
+        """
+        file = self.own / SETTLED
         if not file.is_file():
-            shapes = [array.shape[1:] for array in self.forward(self._blank())]
-            size = sum(2 * math.prod(shape) for shape in shapes) * len(self.images.ids)
-            most = min(MOST_BYTES, shutil.disk_usage(self.folder).free // SHARE_OF_FREE)
-            num_views = max(1, min(self.plan.phases[self.phase].epochs, most // size))
-            write_atomic(file, json.dumps({"shapes": shapes, "num_views": num_views}).encode())
+            return self._settle(self._measured())
         settled: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return settled
+
+    def _settle(self, settled: dict[str, Any]) -> dict[str, Any]:
+        self.own.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.own / SETTLED, json.dumps(settled).encode())
+        return settled
+
+    def _measured(self) -> dict[str, Any]:
+        shapes = [array.shape[1:] for array in self.forward(self._blank())]
+        num_views = self.plan.phases[self.phase].epochs + self._judged
+        size = 2 * sum(math.prod(shape) for shape in shapes) * len(self.images.ids) * num_views
+        room, whole = self._room(), ""
+        if size > room:
+            whole = (
+                f"what crosses from its frozen part would take {size / 1e9:.3g} GB of the disk, which has room for"
+                f" {room / 1e9:.3g}; {UNSPLIT}"
+            )
+        return {"shapes": shapes, "bytes": size, "room": room, "whole": whole}
+
+    def _room(self) -> int:
+        """Bytes that the phases before this one leave of those that all may take."""
+        for earlier in range(self.phase - 1, -1, -1):
+            file = self.folder / f"phase{earlier}" / SETTLED
+            if file.is_file():
+                settled = json.loads(file.read_text(encoding="utf-8"))
+                return int(settled["room"]) - (0 if settled["whole"] else int(settled["bytes"]))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return min(MOST_BYTES, shutil.disk_usage(self.folder).free // SHARE_OF_FREE)
 
     def _blank(self) -> np.ndarray:
         height, width = self.plan.phases[self.phase].size
@@ -100,12 +156,12 @@ class Crossings:
         for step in work():
             if step.epoch != epoch:
                 epoch = step.epoch
-                arrays = self.view(self.first + (epoch - self.first) % self.num_views)
+                arrays = self.view(epoch)
             yield step, self._tensors([array[step.rows] for array in arrays])
 
     def plain(self, rows: np.ndarray, batch: int, device: str) -> Iterator[Batch]:
         """What crosses of the rows' own files, unaugmented, a batch at a time."""
-        arrays = self._kept(PLAIN, lambda: self.images.originals(np.arange(len(self.images.ids))))
+        arrays = self._originals()
         for start in range(0, len(rows), batch):
             yield self._tensors([array[rows[start : start + batch]] for array in arrays])
 
@@ -113,16 +169,20 @@ class Crossings:
         """Memory-mapped arrays (N, ...), float16, of all images as an epoch shows them."""
         return self._kept(f"epoch{epoch}", lambda: self.images.pixels_of(self.plan, epoch))
 
+    def _originals(self) -> list[np.ndarray]:
+        """The same of all images' own files."""
+        return self._kept(PLAIN, lambda: self.images.originals(np.arange(len(self.images.ids))))
+
     def _kept(self, name: str, pixels: Callable[[], Iterable[np.ndarray]]) -> list[np.ndarray]:
         """The arrays of a name, made if they are not there."""
-        files = [self.folder / f"{name}-{place}.npy" for place in range(len(self._settled["shapes"]))]
+        files = [self.own / f"{name}-{place}.npy" for place in range(len(self._settled["shapes"]))]
         if not all(file.is_file() for file in files):
             self._make(files, pixels())
         return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
 
     def _make(self, files: list[Path], pixels: Iterable[np.ndarray]) -> None:
         """Images through the bottom, as many passes side by side as there are cores, onto the disk as they come."""
-        drafts = [file.with_suffix(f".{os.getpid()}.tmp") for file in files]
+        drafts = [file.with_suffix(".tmp") for file in files]  # A killed process's are written over.
         shapes = [(len(self.images.ids), *shape) for shape in self._settled["shapes"]]
         arrays = [open_memmap(d, mode="w+", dtype=np.float16, shape=s) for d, s in zip(drafts, shapes, strict=True)]
         start = 0
@@ -138,7 +198,10 @@ class Crossings:
     def _half(self, some: list[np.ndarray]) -> list[np.ndarray]:
         padded_BHWC = self._blank()
         padded_BHWC[: len(some)] = some
-        return [array[: len(some)].astype(np.float16) for array in self.forward(padded_BHWC)]
+        crossing = [array[: len(some)] for array in self.forward(padded_BHWC)]
+        if not all(bool((np.abs(array) <= LARGEST).all()) for array in crossing):
+            raise BackboneError(f"what crosses from its frozen part passes float16's {LARGEST:.0f}; {UNSPLIT}")
+        return [array.astype(np.float16) for array in crossing]
 
     def _tensors(self, arrays: list[np.ndarray]) -> Batch:
         dtype = torch.bfloat16 if self.plan.bf16 else torch.float32

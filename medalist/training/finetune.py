@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from medalist.engines.local import usable_cores
-from medalist.errors import BackboneError
+from medalist.errors import BackboneError, DataError
 from medalist.progress import Sink, ignore
 from medalist.registry import parse_call
 from medalist.store import failpoint
@@ -123,19 +123,16 @@ class Training:
         self.part.train()
 
     def cut(self, first: int) -> None:
-        """Train the top alone, on what crosses from the frozen bottom; the whole, where it cannot be cut there."""
+        """Train the top alone, on what crosses from the frozen bottom; the whole, where that cannot be kept."""
         height, width = self.plan.phases[self.phase].size
         try:
             bottom, top = split(self.net.body, first, torch.zeros(2, 3, height, width))
+            feed = Crossings(self.images, self.plan, self.phase, bottom, Path(str(self.prefix)))
+            feed.prepare()
         except BackboneError as error:
-            self.facts["prefix"] = str(error)
+            self.facts["prefix"] = f"phase {self.phase + 1}: {error}"
             return
-        folder = Path(str(self.prefix)) / f"phase{self.phase}"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.part, self.feed = (
-            Network(top, self.net.head),
-            Crossings(self.images, self.plan, self.phase, bottom, folder),
-        )
+        self.part, self.feed = Network(top, self.net.head), feed
 
     def rate(self, step: Step) -> float:
         """Set each group's learning rate for a step; the factor."""
@@ -161,13 +158,18 @@ class Training:
         ranks.same_draws(self.net)
         before = draws(self.net)
         loss, logit_BC = self.gradients(inputs, target_BC)
+        if not math.isfinite(loss):
+            raise DataError(
+                f"training diverged: the loss is {loss} in epoch {step.epoch + 1}, step {step.number + 1}, at a rate of"
+                f" {self.lr():g}; lower finetune.phases[{self.phase}].lr, or set finetune.clip=1.0"
+            )
         if not self.plan.mixes(step.epoch) and sum(len(rows) for rows, _ in self.seen) < SAMPLE:
             self.seen.append((step.rows, np.asarray(link(logit_BC.cpu().numpy(), self.images.tags), np.float32)))
         if "first_gradient" not in self.facts:
             self.facts["first_gradient"] = {part: norm_of(getattr(self.net, part)) for part in ("body", "head")}
         if self.plan.sam:
             # Both passes see the same micro-batches, mixed alike, with the same dropout.
-            undo = climb(network.trained(self.net), self.plan.sam)
+            undo = climb(network.trained(self.net), self.plan.sam, adaptive=self.plan.sam_adaptive)
             set_draws(self.net, before)
             with network.still(self.net):
                 self.gradients(inputs, target_BC)

@@ -5,12 +5,13 @@ Axes: n rows, C classes.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from medalist.errors import MedalistError
 from medalist.training import checkpoint, network, ranks
 from medalist.training.heads.contract import link, log_loss
 
@@ -31,7 +32,8 @@ def finish_epoch(training: Training, watched: np.ndarray | None) -> None:
     fact: dict[str, Any] = {"epoch": done, "train_loss": training.sums[0] / training.sums[1], "lr": training.lr()}
     if training.seen:
         rows, prob_nC = (np.concatenate(parts) for parts in zip(*training.seen, strict=True))
-        fact["train_metric"] = training.score(rows, prob_nC)
+        with suppress(MedalistError, ValueError):  # so few rows may lack what a metric needs; it is only shown
+            fact["train_metric"] = training.score(rows, prob_nC)
     if watched is not None:
         fact |= judged(training, watched)
         if training.plateau:

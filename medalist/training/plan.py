@@ -49,7 +49,7 @@ class Plan:
         head, loss, augment, mix, optimiser: calls of the registries; `mix` may be empty.
         ramp: epochs without augmentation at first, with less and less of it towards the end, and without at last.
         mix_last: epochs at the end without mixing.
-        sam: radius of sharpness-aware minimisation, 0: none.
+        sam: radius of sharpness-aware minimisation, 0: none; `sam_adaptive`: by the size of each weight.
         ema: decay of the average of the weights, 0: none.
         batchnorm: see `norms`.
         batch: rows of a step; `micro` of them go through the network at once.
@@ -67,6 +67,7 @@ class Plan:
     ramp: tuple[int, int, int] = (0, 0, 0)
     mix_last: int = 0
     sam: float = 0.0
+    sam_adaptive: bool = False
     ema: float = 0.0
     batchnorm: str = "frozen"
     batch: int = 32

@@ -26,7 +26,7 @@ from medalist.training.layers import layers
 
 # Parts that act at random in training stay whole: traced through, they would be what they were at that moment.
 RANDOM = (DropPath, PatchDropout)
-UNSPLIT = "train it whole, without the cache of its frozen part"
+UNSPLIT = "it trains whole, without a cache of its frozen part"
 
 
 def split(network: Any, first: int, example_B3HW: Tensor) -> tuple[fx.GraphModule, fx.GraphModule]:
@@ -35,7 +35,7 @@ def split(network: Any, first: int, example_B3HW: Tensor) -> tuple[fx.GraphModul
     Args:
         network: timm's, without its classifier; also one that `kernels.quicken` made quick.
         first: index of the first layer that trains (`layers.depth`); one past the last: the bottom is all of it.
-        example_B3HW: images, normalised, on which both ways are compared.
+        example_B3HW: two images or more, normalised, on which both ways are compared, and with one more of them.
 
     Returns:
         `bottom(image_B3HW) -> tuple of tensors` and `top(*tensors) -> features_BD`. They hold the network's own modules
@@ -43,13 +43,14 @@ def split(network: Any, first: int, example_B3HW: Tensor) -> tuple[fx.GraphModul
         that a network writes as a function, not as a module, is off.
 
     Raises:
-        BackboneError: it cannot be traced, something else than tensors crosses, or the parts are not the whole.
+        BackboneError: it cannot be traced, something else than a tensor of each image crosses, or the parts are not the whole.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         bottom, top = _parts(network, _trained(network, first))
-        _compare(network, bottom, top, example_B3HW)
+        for some_B3HW in (example_B3HW, torch.cat([example_B3HW, example_B3HW[:1]])):
+            _compare(network, bottom, top, some_B3HW)
     finally:
         for module, mode in modes:
             module.training = mode
@@ -154,9 +155,17 @@ def _copy(nodes: list[fx.Node], graph: fx.Graph, values: dict[fx.Node, fx.Node])
 def _compare(network: Any, bottom: fx.GraphModule, top: fx.GraphModule, example_B3HW: Tensor) -> None:
     with torch.no_grad():
         crossing = bottom(example_B3HW)
-        strange = [type(value).__name__ for value in crossing if not isinstance(value, Tensor)]
-        if strange:
-            raise BackboneError(f"the network cannot be cut there: {strange[0]} crosses, not only tensors; {UNSPLIT}")
+        if strange := [told for value in crossing if (told := _strange(value, len(example_B3HW)))]:
+            raise BackboneError(
+                f"the network cannot be cut there: {strange[0]} crosses, expected a tensor of each image; {UNSPLIT}"
+            )
         want, got = network(example_B3HW), top(*crossing)
     if not torch.allclose(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max())):
         raise BackboneError(f"the network's two parts give other features than the whole; {UNSPLIT}")
+
+
+def _strange(value: Any, batch: int) -> str:
+    """What crosses that cannot be kept image by image, such as a table of positions that all images share."""
+    if not isinstance(value, Tensor):
+        return f"a value ({type(value).__name__})"
+    return "" if value.shape[:1] == (batch,) else f"a tensor {tuple(value.shape)} of {batch} images together"

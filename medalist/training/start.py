@@ -6,7 +6,7 @@ Axes: N training images, D features, C classes, K folds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,10 @@ from medalist.progress import Sink, ignore
 from medalist.registry import parse_call
 from medalist.training.crossval import crossval
 from medalist.training.heads import heads
+from medalist.training.heads.contract import fit_linear
+from medalist.training.heads.logistic import LogisticProblem
 from medalist.training.plan import Plan
-from medalist.training.reduce import Standard
+from medalist.training.reduce import Standard, rotate, standard
 from medalist.training.rows import Source
 
 EXACT = "logistic"
@@ -27,9 +29,16 @@ STEPS = 320  # at least: the twenty epochs of 980 rows with which the heads' lea
 
 
 def head_starts(
-    plan: Plan, x_ND: Source, y: Any, fold_N: np.ndarray, *, num_classes: int, sink: Sink = ignore
+    plan: Plan,
+    x_ND: Source,
+    y: Any,
+    fold_N: np.ndarray,
+    learnt: Sequence[np.ndarray],
+    *,
+    num_classes: int,
+    sink: Sink = ignore,
 ) -> list[Callable[[Any], None]]:
-    """What sets a head to its solution on the rows outside each fold, and last on all rows.
+    """What sets a head to its solution on the rows that each fold's training learns from, and last on all rows.
 
     A linear head gets logistic regression with the out-of-fold penalty and temperature of each fold, standardisation
     folded in. Other heads are trained on the features.
@@ -39,22 +48,34 @@ def head_starts(
         x_ND: pooled features of the frozen backbone.
         y: class indices (N,), or tags (N, C).
         fold_N: (N,) fold of each row.
+        learnt: rows of each fold's training: those outside it, or fewer where some are set aside to steer.
         num_classes: C.
         sink: hears of the fits.
     """
+    places = [*learnt, np.arange(len(fold_N))]
+    if parse_call(plan.head)[0] != "linear":
+        train = partial(_by_training, plan=plan, x_ND=x_ND[:], y=y, num_classes=num_classes)
+        return [partial(train, rows=rows) for rows in places]
     from medalist.training.neural.start import from_linear
 
-    name, _ = parse_call(plan.head)
-    if name == "linear":
-        fitted, _ = crossval(
-            heads.bind(EXACT), x_ND, y, fold_N, x_ND[:0], num_classes=num_classes, seed=plan.seed, root=False, sink=sink
-        )
-        solutions = [raw_weights(state) for state in (*fitted.states, fitted.refit)]
-        return [partial(from_linear, weight_DC=weight_DC, bias_C=bias_C) for weight_DC, bias_C in solutions]
-    x_ND = x_ND[:]
-    folds = [np.flatnonzero(fold_N != k) for k in range(int(fold_N.max()) + 1)]
-    train = partial(_by_training, plan=plan, num_classes=num_classes)
-    return [partial(train, x_ND=x_ND[rows], y=y[rows]) for rows in [*folds, np.arange(len(x_ND))]]
+    fitted, _ = crossval(
+        heads.bind(EXACT), x_ND, y, fold_N, x_ND[:0], num_classes=num_classes, seed=plan.seed, root=False, sink=sink
+    )
+    states = [*fitted.states, fitted.refit]
+    for k, rows in enumerate(learnt):
+        if len(rows) < (fold_N != k).sum():
+            penalty, temperature = fitted.meta["penalties"][k], fitted.meta["temperatures"][k]
+            states[k] = _on_fewer(x_ND[rows], y[rows], num_classes, penalty, temperature)
+    solutions = [raw_weights(state) for state in states]
+    return [partial(from_linear, weight_DC=weight_DC, bias_C=bias_C) for weight_DC, bias_C in solutions]
+
+
+def _on_fewer(x_nD: np.ndarray, y: Any, num_classes: int, penalty: float, temperature: float) -> State:
+    """Logistic regression on some rows alone, penalty and temperature given."""
+    scaling = standard(x_nD, root=False)
+    x_nR, basis_DR = rotate(scaling(x_nD))
+    state = fit_linear(LogisticProblem, x_nR, y, num_classes, penalty, temperature)
+    return {**state, "weight_DC": basis_DR @ state["weight_DC"], **scaling.state()}
 
 
 def raw_weights(state: State) -> tuple[np.ndarray, np.ndarray]:
@@ -64,17 +85,17 @@ def raw_weights(state: State) -> tuple[np.ndarray, np.ndarray]:
     return weight_DC, state["bias_C"] - scaling.mean_D.astype(np.float64) @ weight_DC
 
 
-def _by_training(head: Any, *, plan: Plan, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
+def _by_training(head: Any, *, plan: Plan, x_ND: np.ndarray, y: Any, num_classes: int, rows: np.ndarray) -> None:
     from medalist.training.losses import losses
     from medalist.training.neural.heads import neural
     from medalist.training.neural.start import by_training
 
     # Few rows make few steps an epoch: twenty epochs of ninety rows would leave the head where it was.
-    epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x_ND) / BATCH)))
+    epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(rows) / BATCH)))
     by_training(
         head,
-        x_ND[None],
-        y,
+        x_ND[rows][None],
+        y[rows],
         losses.bind(plan.loss),
         num_classes=num_classes,
         seed=plan.seed,

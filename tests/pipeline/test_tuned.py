@@ -278,7 +278,7 @@ def tuning_of(recipe: Recipe, root: Path, out: Path, cache: Path) -> Any:
 
 def test_inner_steering_never_looks_at_the_fold_s_rows(drawn: Path, cache: Path, tmp_path: Path) -> None:
     """Other labels in fold 0: the network that is trained without it has the same bytes."""
-    from medalist.pipeline.tuning import choose_epochs, keep, run_one, values
+    from medalist.pipeline.tuning import choose_epochs, keep, learnt_of, run_one, values
 
     keys = ["finetune.steer=inner", "finetune.start=random", "finetune.phases=[{train: head, epochs: 3}]"]
     tuning = tuning_of(recipe_of("plain", *keys), drawn, tmp_path / "one", cache)
@@ -287,18 +287,19 @@ def test_inner_steering_never_looks_at_the_fold_s_rows(drawn: Path, cache: Path,
     other = replace(tuning, features=replace(tuning.features, train=replace(train, labels=moved_N)))
     found = []
     for one, folder in ((tuning, "one"), (replace(other, folder=tmp_path / "two"), "two")):
-        curve = run_one(one, 0, np.flatnonzero(fold_N != 0), None)
+        rows, watched = learnt_of(one, 0)
+        curve = run_one(one, 0, rows, lambda: [None] * 4, watched=watched)
         keep(one, 0, choose_epochs([values(one, curve)] * 3, own=True)[0])
         found.append([curve, (tmp_path / folder / "fold0.safetensors").read_bytes()])
     assert found[0] == found[1]
 
 
 def test_an_inner_watch_is_a_tenth_of_the_rows_with_groups_whole(drawn: Path, cache: Path, tmp_path: Path) -> None:
-    from medalist.pipeline.tuning import inner
+    from medalist.pipeline.tuning import learnt_of
 
     tuning = tuning_of(recipe_of("plain", "finetune.steer=inner"), drawn, tmp_path, cache)
     given = np.flatnonzero(tuning.folds.fold_N != 1)
-    learnt, watched = inner(tuning, given)
+    learnt, watched = learnt_of(tuning, 1)
     assert sorted([*learnt, *watched]) == given.tolist()
     group_N = tuning.features.group_N
     assert not set(group_N[learnt]) & set(group_N[watched])
@@ -362,3 +363,44 @@ def test_the_refit_follows_the_rates_that_the_folds_plateaus_cut() -> None:
     plan = Plan(phases=(phase, replace(phase, epochs=3)))
     curves = [[{"factor": f} for f in (1.0, 0.5, 0.5, 0.25, 0.25)], [{"factor": f} for f in (0.5, 0.5, 1.0, 1.0, 0.5)]]
     assert factors(plan, curves) == [1.0, 0.75, 1.0, 0.75, 0.625]
+
+
+def test_inner_rows_are_unknown_to_the_head_that_training_begins_with(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    """A head that nothing changes answers the tenth that steers as it was fitted without it, row by row."""
+    from medalist.pipeline.tuning import learnt_of, network_of, starts
+
+    tuning = tuning_of(recipe_of("plain", "finetune.steer=inner", "finetune.head=linear"), drawn, tmp_path, cache)
+    learnt = [learnt_of(tuning, k)[0] for k in range(tuning.folds.num_folds)]
+    watched = learnt_of(tuning, 0)[1]
+    label_N = np.array(tuning.features.train.labels)
+    label_N[watched] = (label_N[watched] + 1) % tuning.num_classes
+    train = replace(tuning.features.train, labels=label_N)
+    other = replace(tuning, features=replace(tuning.features, train=train))
+    weights = []
+    for one in (tuning, other):
+        head = network_of(one, starts(one, learnt)[0]).head
+        weight = next(iter(head.parameters())).detach().numpy()
+        weights.append(weight / np.linalg.norm(weight))  # the tenth may have a say in penalty and temperature alone
+    assert float((weights[0] * weights[1]).sum()) > 0.98
+
+
+def test_an_epoch_without_a_score_is_never_chosen() -> None:
+    from medalist.pipeline.tuning import choose_epochs
+
+    curve = [[0.5, -1.0], [0.6, -0.9], [0.7, -0.8]]
+    none = [[np.nan, -1.0], [np.nan, -0.9], [np.nan, -0.8]]
+    assert choose_epochs([curve, curve, none], own=False) == [2, 2, 2, 2]
+    assert choose_epochs([none, none, none], own=False) == [2, 2, 2, 2]  # then the loss decides
+    assert choose_epochs([[[np.nan, -0.1], *curve[1:]]] * 3, own=True) == [2, 2, 2, 2]
+
+
+def test_a_folder_forgets_another_training(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    from medalist.pipeline.tuning import settle
+
+    one = tuning_of(recipe_of("plain"), drawn, tmp_path / "net", cache)
+    settle(one)
+    (one.folder / "training-0").mkdir()
+    settle(one)
+    assert (one.folder / "training-0").is_dir()  # a kill's own
+    settle(tuning_of(recipe_of("plain", "finetune.batch=7"), drawn, tmp_path / "net", cache))
+    assert not (one.folder / "training-0").exists()

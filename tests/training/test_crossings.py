@@ -83,31 +83,103 @@ def test_nothing_is_compiled_where_all_views_are_there(workshop: Any, monkeypatc
     assert workshop.tuned(plan, "second", prefix=folder).curves == want.curves
 
 
-def test_views_are_as_many_as_the_disk_has_room_for(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    one_view = 40 * 2 * 320  # N images, float16, D features
-    monkeypatch.setattr(crossings, "MOST_BYTES", 2 * one_view + 1)
-    plan, folder = workshop.plan(("head", 5)), workshop.folder / "prefix"
+ONE_VIEW = 40 * 2 * 320  # N images, float16, D features
+
+
+def settled(folder: Path, phase: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / f"phase{phase}" / crossings.SETTLED).read_text())
+    return found
+
+
+@pytest.mark.parametrize(("epochs", "kept"), [(2, True), (3, False)])
+def test_each_epoch_and_the_originals_count_for_the_disk(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch, epochs: int, kept: bool
+) -> None:
+    monkeypatch.setattr(crossings, "MOST_BYTES", 3 * ONE_VIEW)
+    plan, folder = workshop.plan(("head", epochs)), workshop.folder / "prefix"
     training = workshop.tuned(plan, prefix=folder)
-    assert len(training.curves) == 5
-    assert training.feed.num_views == 2
-    assert sorted(file.stem for file in folder.rglob("epoch*.npy")) == ["epoch0-0", "epoch1-0"]
+    assert isinstance(training.feed, Crossings) is kept
+    assert settled(folder)["bytes"] == (epochs + 1) * ONE_VIEW
+    assert sum(np.load(file).nbytes for file in folder.rglob("*.npy")) == (3 * ONE_VIEW if kept else 0)
+    if not kept:
+        assert "phase 1: what crosses" in training.facts["prefix"]
+        assert "would take 0.000102 GB of the disk, which has room for 7.68e-05" in training.facts["prefix"]
+        assert training.curves == workshop.tuned(plan, "whole").curves
 
 
-def test_how_many_views_is_settled_by_the_first_who_asks(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Views fill the disk: a killed run must not count anew, or its epochs would show others."""
+def test_all_phases_share_the_room(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossings, "MOST_BYTES", 4 * ONE_VIEW)
+    folder = workshop.folder / "prefix"
+    training = workshop.training(workshop.plan(("head", 1), ("head", 2), ("head", 1)), prefix=folder)
+    whole = []
+    for phase in range(3):
+        training.enter(phase)
+        whole.append(training.feed is training.images)
+    assert whole == [False, True, False]
+    assert [settled(folder, phase)["room"] // ONE_VIEW for phase in range(3)] == [4, 2, 2]
+
+
+def test_a_quarter_of_the_free_disk(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossings.shutil, "disk_usage", lambda path: SimpleNamespace(free=8 * ONE_VIEW - 1))
+    training = workshop.training(workshop.plan(("head", 1)), prefix=workshop.folder / "prefix")
+    training.enter(0)
+    assert training.feed is training.images
+
+
+def test_whether_views_are_kept_is_settled_by_the_first_who_asks(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views fill the disk: a killed run must not count anew, or it would train another way."""
     plan, folder = workshop.plan(("head", 4)), workshop.folder / "prefix"
     want = workshop.tuned(plan, "whole", prefix=workshop.folder / "own")
     finetune(workshop.training(plan, "killed", prefix=folder), watched=WATCHED, until=2)
     monkeypatch.setattr(crossings.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     got = workshop.tuned(plan, "killed", prefix=folder)
-    assert got.feed.num_views == 4
+    assert isinstance(got.feed, Crossings)
     assert got.curves == want.curves
 
 
-def test_a_full_disk_has_room_for_one_view(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crossings.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
-    training = workshop.tuned(workshop.plan(("head", 2)), prefix=workshop.folder / "prefix")
-    assert json.loads((training.feed.folder / crossings.SETTLED).read_text())["num_views"] == 1
+@pytest.mark.parametrize("late", [1e5, np.inf, np.nan])
+def test_what_float16_does_not_hold_trains_whole_in_all_folds(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    """Also where only the last view passes it: no step was taken on the ones before."""
+    plan, folder = workshop.plan(("head", 2)), workshop.folder / "prefix"
+    real, calls = crossings.fast_bottom, []
+
+    def bottom(*args: Any, **kwargs: Any) -> Callable[[np.ndarray], list[np.ndarray]]:
+        forward = real(*args, **kwargs)
+
+        def overflowing(pixels_BHWC: np.ndarray) -> list[np.ndarray]:
+            (x_BD,) = forward(pixels_BHWC)
+            calls.append(len(x_BD))
+            return [np.where(np.arange(320) == 7, late, x_BD) if len(calls) == 6 else x_BD]
+
+        return overflowing
+
+    monkeypatch.setattr(crossings, "fast_bottom", bottom)
+    got = workshop.tuned(plan, "first", prefix=folder)
+    assert len(calls) == 6  # a blank batch, two of each view
+    assert "passes float16's 65504" in got.facts["prefix"]
+    assert [file.name for file in folder.rglob("*") if file.is_file()] == [crossings.SETTLED]
+    assert got.curves == workshop.tuned(plan, "whole").curves
+
+    monkeypatch.setattr(crossings, "fast_bottom", real)
+    again = workshop.tuned(plan, "second", prefix=folder)
+    assert again.curves == got.curves
+    assert again.facts["prefix"] == got.facts["prefix"]
+
+
+def test_a_draft_of_a_killed_process_is_written_over(workshop: Any, killed: Callable[..., Any]) -> None:
+    plan, folder = workshop.plan(("head", 1)), workshop.folder / "prefix"
+    kill = killed("before-view", 1)
+    with pytest.raises(kill):
+        workshop.tuned(plan, "killed", prefix=folder)
+    (draft,) = folder.rglob("*.tmp")
+    draft.write_bytes(b"of another make")
+    killed("never", 1)
+    workshop.tuned(plan, "killed", prefix=folder)
+    assert not list(folder.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +226,7 @@ def test_a_network_that_cannot_be_cut_trains_whole(workshop: Any, monkeypatch: p
     want = workshop.tuned(plan, "whole")
     monkeypatch.setattr(loop, "split", refuse)
     got = workshop.tuned(plan, "uncut", prefix=workshop.folder / "prefix")
-    assert got.facts["prefix"] == "cannot be traced"
+    assert got.facts["prefix"] == "phase 1: cannot be traced"
     assert got.curves == want.curves
 
 
@@ -164,3 +236,5 @@ def test_a_phase_of_another_size_is_judged_in_the_size_of_the_answers(workshop: 
     kept = workshop.tuned(plan, "kept", prefix=workshop.folder / "prefix")
     assert kept.curves[0]["loss"] == pytest.approx(plain.curves[0]["loss"], rel=0.01)
     assert not list((workshop.folder / "prefix").rglob("plain*"))
+    (view,) = (workshop.folder / "prefix").rglob("*.npy")
+    assert settled(workshop.folder / "prefix")["bytes"] == np.load(view).nbytes

@@ -107,8 +107,37 @@ class Choosing(nn.Module):
 
 
 def test_a_network_that_cannot_be_traced_is_told() -> None:
-    with pytest.raises(BackboneError, match=r"cannot be traced .*train it whole"):
+    with pytest.raises(BackboneError, match=r"cannot be traced .*it trains whole"):
         split(Choosing(), 0, images(8))
+
+
+class Shared(nn.Module):
+    """A table that all images share crosses to what trains."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.below, self.layer, self.rows = nn.Linear(3, 3), nn.Linear(3, 3), rows
+
+    def group_matcher(self, coarse: bool) -> dict[str, str]:
+        return {"below": "below", "layer": "layer"}
+
+    def forward(self, image_B3HW: torch.Tensor) -> torch.Tensor:
+        table = (image_B3HW.new_ones(self.rows, 3) * 0.5).sin()
+        cells = self.below(image_B3HW.mean((2, 3)))
+        return self.layer(cells) + table.mean(0)
+
+
+@pytest.mark.parametrize("rows", [8, 2, 3])
+def test_what_all_images_share_cannot_be_kept_image_by_image(rows: int) -> None:
+    """Also where it has as many rows as one of the batches that are tried has images."""
+    with pytest.raises(BackboneError, match=rf"a tensor \({rows}, 3\) of [23] images together crosses.*trains whole"):
+        split(Shared(rows), 1, images(8))
+
+
+def test_rotary_positions_of_a_transformer_cannot_be_kept_image_by_image() -> None:
+    network = timm.create_model("vit_small_patch16_dinov3", num_classes=0, depth=2, embed_dim=96, num_heads=3)
+    with pytest.raises(BackboneError, match="images together crosses"):
+        split(network, len(layers(network)) - 2, images(64))
 
 
 @pytest.mark.parametrize("with_openvino", [True, False])

@@ -19,6 +19,11 @@ from medalist.training.plan import Phase, Plan
 from medalist.training.start import head_starts
 
 
+def outside(fold_N: np.ndarray) -> list[np.ndarray]:
+    """The rows that each fold's training learns from."""
+    return [np.flatnonzero(fold_N != k) for k in range(int(fold_N.max()) + 1)]
+
+
 def plan_of(head: str, loss: str = "cross_entropy") -> Plan:
     return Plan((Phase("head", 1, 0.1, 0.1, 1.0, "constant", (32, 32)),), head=head, loss=loss)
 
@@ -51,7 +56,7 @@ def test_linear_answers_as_logistic_regression_does(one_thread: None, tags: bool
     head = heads.bind("logistic")
     _, want = crossval(head, x_ND, labels, fold_N, new_MD, num_classes=3, seed=0, root=False)
 
-    starts = head_starts(plan_of("linear"), x_ND, labels, fold_N, num_classes=3)
+    starts = head_starts(plan_of("linear"), x_ND, labels, fold_N, outside(fold_N), num_classes=3)
 
     assert len(starts) == 4
     for k in range(3):
@@ -71,7 +76,7 @@ def test_a_network_before_its_first_step_has_crossval_s_log_loss(workshop: Any) 
         x_ND = np.concatenate([body(batch).numpy() for (batch,) in images.plain(np.arange(40), 8, "cpu")])
     labels = images.labels.astype(np.int32)
     _, runs = crossval(heads.bind("logistic"), x_ND, labels, fold_N, x_ND[:0], num_classes=4, seed=0, root=False)
-    starts = head_starts(workshop.plan(("head", 1)), x_ND, labels, fold_N, num_classes=4)
+    starts = head_starts(workshop.plan(("head", 1)), x_ND, labels, fold_N, outside(fold_N), num_classes=4)
     for k in range(3):
         rows = np.flatnonzero(fold_N == k)
         want = -np.log(runs.oof_NC[rows, labels[rows]]).mean()
@@ -88,7 +93,7 @@ def test_a_network_before_its_first_step_has_crossval_s_log_loss(workshop: Any) 
 @pytest.mark.parametrize("head", ["dense(units=64, dropout=0.2)", "arcface"])
 def test_other_heads_are_trained_on_the_rows_outside_the_fold(one_thread: None, head: str) -> None:
     x_ND, y, fold_N = features()
-    starts = head_starts(plan_of(head), x_ND, y, fold_N, num_classes=3)
+    starts = head_starts(plan_of(head), x_ND, y, fold_N, outside(fold_N), num_classes=3)
     right = 0
     for k in range(3):
         right += int((probabilities(started(head, starts[k]), x_ND[fold_N == k]).argmax(1) == y[fold_N == k]).sum())
@@ -96,7 +101,7 @@ def test_other_heads_are_trained_on_the_rows_outside_the_fold(one_thread: None, 
 
     # What stands in the fold's own rows makes no difference.
     x_ND[fold_N == 0], y = 0, np.where(fold_N == 0, 2, y).astype(np.int32)
-    other = head_starts(plan_of(head), x_ND, y, fold_N, num_classes=3)
+    other = head_starts(plan_of(head), x_ND, y, fold_N, outside(fold_N), num_classes=3)
     one, two = started(head, starts[0]), started(head, other[0])
     probe = features(12)[0]
     np.testing.assert_array_equal(probabilities(one, probe), probabilities(two, probe))
@@ -107,6 +112,6 @@ def test_the_loss_of_the_plan_trains_it(one_thread: None) -> None:
     found = []
     for loss in ("cross_entropy", "cross_entropy(smoothing=0.5)"):
         assert loss.split("(")[0] in losses
-        start = head_starts(plan_of("dense(units=64)", loss), x_ND, y, fold_N, num_classes=3)[-1]
+        start = head_starts(plan_of("dense(units=64)", loss), x_ND, y, fold_N, outside(fold_N), num_classes=3)[-1]
         found.append(probabilities(started("dense(units=64)", start), x_ND).max(axis=1).mean())
     assert found[1] < found[0] - 0.03

@@ -27,7 +27,7 @@ ETA = 0.01  # ASAM's floor of a weight's size: what is near 0 may still move
 
 
 @torch.no_grad()
-def climb(parameters: Sequence[Tensor], rho: float, *, adaptive: bool = False, scale: float = 1.0) -> Undo:
+def climb(parameters: Sequence[Tensor], rho: float, *, adaptive: bool = False) -> Undo:
     """Add e = rho g / |g| to the parameters (Foret et al. 2021, equation 2), the norm over all of them in float32.
 
     Adaptive (ASAM: Kwon et al. 2021, section 4) each weight moves by its own size: with T = |w| + 0.01, or 1
@@ -37,7 +37,6 @@ def climb(parameters: Sequence[Tensor], rho: float, *, adaptive: bool = False, s
         parameters: those that are trained; one without a gradient stays.
         rho: how far, in the units of the weights.
         adaptive: ASAM.
-        scale: of the loss (float16's), divided out of the gradients.
 
     Returns:
         What `descend` needs: the parameters as they were, a copy of each.
@@ -46,7 +45,7 @@ def climb(parameters: Sequence[Tensor], rho: float, *, adaptive: bool = False, s
     undo = [(parameter, parameter.detach().clone()) for parameter in moving]
     sizes = [_size(parameter) if adaptive else None for parameter in moving]
     # T g, whose norm is taken and which T then takes to the step once more.
-    slopes = [_times(_gradient(parameter) / scale, size) for parameter, size in zip(moving, sizes, strict=True)]
+    slopes = [_times(_gradient(parameter), size) for parameter, size in zip(moving, sizes, strict=True)]
     if not slopes:
         return undo
     length = torch.stack([slope.norm().to(slopes[0].device) for slope in slopes]).norm()
