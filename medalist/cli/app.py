@@ -55,11 +55,21 @@ def adopt(references: Sequence[str]) -> None:
             metrics.adopt(reference)
 
 
+def epoch_line(event: Event) -> None:
+    """What logs get to see of a long training."""
+    if "epoch_s" in event.note:
+        told = ", ".join(
+            f"{key} {event.note[key]}" for key in ("loss", "metric", "lr", "images_s") if key in event.note
+        )
+        left_s = event.seconds / event.done * (event.total - event.done)
+        print(f"{event.stage}: epoch {event.note['epoch']}, {told}, {left_s:.0f} s left", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def bars() -> Iterator[Sink]:
-    """A bar a stage on standard error, with rate and time left; nothing where that is no terminal."""
+    """A bar a stage on standard error, with rate and time left; where that is no terminal, a line an epoch."""
     if not sys.stderr.isatty():
-        yield lambda event: None
+        yield epoch_line
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medalist import __version__, ledger
+from medalist.errors import StoreError
 from medalist.ledger import Summary
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -35,11 +36,22 @@ def run(
         RecipeError: all faults of the recipe at once, before the first image is read.
         StoreError: `out` holds another run, cannot be written, or is being written.
     """
-    if not overwrite and ledger.begun(out) and (done := ledger.finished(out, run_key(recipe, root))) is not None:
+    if not overwrite and ledger.begun(out) and (done := _done(recipe, root, out)) is not None:
         return replace(done, notes=(*done.notes, "nothing was computed: this run was finished before"))
     from medalist.pipeline.whole import go
 
     return go(recipe, root, out, cache=cache_folder(cache), sink=sink, overwrite=overwrite)
+
+
+def _done(recipe: Recipe, root: Path, out: Path) -> Summary | None:
+    """The finished run; a fault of the recipe is told before `out` is said to hold another run."""
+    try:
+        return ledger.finished(out, run_key(recipe, root))
+    except StoreError:
+        from medalist.pipeline.checks import check
+
+        check(recipe, root, out)
+        raise
 
 
 def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:

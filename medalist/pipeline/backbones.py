@@ -58,6 +58,11 @@ def backbone_notes(recipe: Recipe) -> list[str]:
     for backbone in [*open_backbones(recipe), *tuned_backbones(recipe)]:
         if backbone.non_commercial:
             notes.append(f"{backbone.name}: its licence ({backbone.licence}) forbids commercial use")
+        if "fine_tuned_from" in backbone.provenance:
+            notes.append(
+                f"{backbone.name}: fine-tuned before; its features know the labels of the images that it learnt from, and"
+                " no fold hides that"
+            )
         if backbone.source == EMBEDDED:
             notes.append(
                 f"{backbone.name}: {STAND_IN}; real ones: `medalist backbones`, or cards (docs/CARDS.md) with --cards"

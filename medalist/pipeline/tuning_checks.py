@@ -35,6 +35,7 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
     yield from _one_folder(recipe)
     for backbone in _opened(recipe):
         yield from _depths(backbone, [phase.train for phase in settings.phases])
+        yield from _sizes(backbone, [phase.size for phase in settings.phases])
 
 
 def task_faults(recipe: Recipe, task: str) -> Iterator[str]:
@@ -46,9 +47,12 @@ def task_faults(recipe: Recipe, task: str) -> Iterator[str]:
     from medalist.training.neural.heads import neural
 
     loss = settings.loss or ("bce" if task == "tags" else "cross_entropy")
-    for key, bound in (("head", neural.bind(settings.head)), ("loss", losses.bind(loss))):
+    for key, registry, text in (("head", neural, settings.head), ("loss", losses, loss)):
+        bound = registry.bind(text)
         if task not in bound.facts["tasks"]:
-            yield f"finetune.{key}: {bound.name} learns {', '.join(bound.facts['tasks'])}, this dataset is {task}"
+            names = (name for name in registry if task in registry.bind(name).facts["tasks"])
+            told = f"{bound.name} does not learn {task}, this dataset's task"
+            yield f"finetune.{key}: {told}; those that do: {', '.join(names)}"
 
 
 def _refused(key: str, bind: Callable[[str], Any], text: str) -> Iterator[str]:
@@ -150,3 +154,19 @@ def _depths(backbone: Backbone, texts: Sequence[str]) -> Iterator[str]:
         yield from _refused(
             f"finetune.phases[{number}].train of {backbone.name}", lambda text: depth(found, text), text
         )
+
+
+def _sizes(backbone: Backbone, sizes: Sequence[int | None]) -> Iterator[str]:
+    """A network takes the size of its answers; of another, one image tells."""
+    import torch
+
+    own = (backbone.preprocessing["height"], backbone.preprocessing["width"])
+    for number, size in enumerate(sizes):
+        if size is None or (size, size) == own:
+            continue
+        try:
+            with torch.inference_mode():
+                backbone.build(("pooled",))(torch.zeros(1, 3, size, size))
+        except Exception as error:  # whatever the network's own code raises
+            told = f"{backbone.name} does not take {size} px (timm says {str(error).rstrip('.')})"
+            yield f"finetune.phases[{number}].size: {told}; leave it out"

@@ -177,6 +177,11 @@ class Recipe(Section):
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
     seed: int = 0
 
+    @field_validator("finetune", mode="before")
+    @classmethod
+    def _yes_is_the_defaults(cls, value: Any) -> Any:
+        return {} if value is True else None if value is False else value
+
     @field_validator("backbones", "views", "taps", "heads", "size", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:

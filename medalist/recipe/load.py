@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from medalist.errors import RecipeError, near
-from medalist.recipe.keys import Recipe
+from medalist.recipe.keys import PhaseSection, Recipe
 
 
 class TextLoader(yaml.SafeLoader):
@@ -96,7 +96,8 @@ def _override(tree: dict[str, Any], override: str) -> None:
     try:
         tree[last] = _parse(text)
     except yaml.YAMLError as error:
-        raise RecipeError(f"{override!r}: {text!r} is not a YAML value") from error
+        hint = '; a layer is quoted inside: {train: "from: NAME"}' if "from:" in text else ""
+        raise RecipeError(f"{override!r}: {text!r} is not a YAML value{hint}") from error
 
 
 def _inside(tree: dict[str, Any], section: str) -> Any:
@@ -115,7 +116,10 @@ def _faults(error: ValidationError) -> list[str]:
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            known = _known_keys(fault["loc"][:-1])
+            known, name = _known_keys(fault["loc"][:-1]), str(fault["loc"][-1])
+            if fault["loc"][0] == "finetune" and name in PhaseSection.model_fields:
+                lines.append(f"  {key}: it is a key of a phase; type finetune.phases=[{{{name}: ...}}]")
+                continue
             lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)}; keys: {', '.join(known)}")
         elif fault["type"] == "missing":
             lines.append(f"  {key}: missing; type --{key} NAME, or {key}=NAME")
