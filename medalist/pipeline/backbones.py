@@ -60,7 +60,7 @@ def backbone_notes(recipe: Recipe) -> list[str]:
             notes.append(f"{backbone.name}: its licence ({backbone.licence}) forbids commercial use")
         if "fine_tuned_from" in backbone.provenance:
             notes.append(
-                f"{backbone.name}: fine-tuned before; its features know the labels of the images that it learnt from, and"
+                f"{backbone.name}: fine-tuned before; its features know the labels of images that it learnt from, and"
                 " no fold hides that"
             )
         if backbone.source == EMBEDDED:
