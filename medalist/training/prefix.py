@@ -43,7 +43,8 @@ def split(network: Any, first: int, example_B3HW: Tensor) -> tuple[fx.GraphModul
         that a network writes as a function, not as a module, is off.
 
     Raises:
-        BackboneError: it cannot be traced, something else than a tensor of each image crosses, or the parts are not the whole.
+        BackboneError: it cannot be traced, something else than a tensor of each image crosses, or the parts are not the
+            whole.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -90,15 +92,29 @@ def test_what_does_not_go_together(overrides: list[str], told: str) -> None:
     [
         (["finetune={}"], "multiclass", []),
         (["finetune={}"], "tags", []),
-        (["finetune.head=arcface"], "tags", ["finetune.head: arcface learns binary, multiclass, this dataset is tags"]),
-        (["finetune.loss=focal"], "tags", ["finetune.loss: focal learns binary, multiclass, this dataset is tags"]),
-        (["finetune.loss=bce"], "multiclass", ["finetune.loss: bce learns tags, this dataset is multiclass"]),
+        (
+            ["finetune.head=arcface"],
+            "tags",
+            ["finetune.head: arcface does not learn tags"],
+        ),
+        (
+            ["finetune.loss=focal"],
+            "tags",
+            ["finetune.loss: focal does not learn tags"],
+        ),
+        (
+            ["finetune.loss=bce"],
+            "multiclass",
+            ["finetune.loss: bce does not learn multiclass"],
+        ),
         ([], "tags", []),
     ],
 )
 def test_heads_and_losses_are_for_tasks(overrides: list[str], task: str, told: list[str]) -> None:
     recipe = load_recipe(None, overrides, metric="accuracy", backbones=("embedded",))
-    assert list(task_faults(recipe, task)) == told
+    found = [fault.split(", this dataset's task; those that do: ") for fault in task_faults(recipe, task)]
+    assert [what for what, _ in found] == told
+    assert all(others for _, others in found)
 
 
 def test_all_are_told_at_once_before_a_file_is_written(competition: Path, tmp_path: Path) -> None:
@@ -118,3 +134,19 @@ def test_a_recipe_without_fine_tuning_loads_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_size_that_the_network_does_not_take() -> None:
+    import timm
+
+    from medalist.pipeline import tuning_checks
+
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32, depth=1).eval()
+    square: Any = SimpleNamespace(name="vit", preprocessing={"height": 32, "width": 32}, build=lambda taps: network)
+    assert list(tuning_checks._sizes(square, [None, 32])) == []
+    (fault,) = tuning_checks._sizes(square, [32, 48])
+    assert fault == (
+        "finetune.phases[1].size: vit does not take 48 px (timm says Input height (48) doesn't match model (32));"
+        " leave it out"
+    )
+    assert faults("finetune.phases=[{size: 48}]") == []

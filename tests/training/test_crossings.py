@@ -153,13 +153,13 @@ def test_what_float16_does_not_hold_trains_whole_in_all_folds(
         def overflowing(pixels_BHWC: np.ndarray) -> list[np.ndarray]:
             (x_BD,) = forward(pixels_BHWC)
             calls.append(len(x_BD))
-            return [np.where(np.arange(320) == 7, late, x_BD) if len(calls) == 6 else x_BD]
+            return [np.where(np.arange(320) == 7, late, x_BD) if len(calls) >= 6 else x_BD]
 
         return overflowing
 
     monkeypatch.setattr(crossings, "fast_bottom", bottom)
     got = workshop.tuned(plan, "first", prefix=folder)
-    assert len(calls) == 6  # a blank batch, two of each view
+    assert 6 <= len(calls) <= 7  # a blank batch, two of each view, one of which may be under way
     assert "passes float16's 65504" in got.facts["prefix"]
     assert [file.name for file in folder.rglob("*") if file.is_file()] == [crossings.SETTLED]
     assert got.curves == workshop.tuned(plan, "whole").curves
