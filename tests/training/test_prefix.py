@@ -63,16 +63,16 @@ def test_a_step_of_the_top_is_a_step_of_the_network() -> None:
 def test_gradients_of_the_top_are_the_networks() -> None:
     network = timm.create_model("mobilenetv2_035", num_classes=0, pad_type="same").train().double()
     set_norms(network, "frozen")
-    quicken(network, 64, 64)
+    quicken(network, 32, 32)
     found = layers(network)
     first = depth(found, "last 30 %")
-    bottom, top = split(network, first, images(64).double())
+    bottom, top = split(network, first, images(32).double())
     assert network.training
     params = dict(network.named_parameters())
     trained = [name for layer in found[first:] for name in layer.params if params[name].requires_grad]
 
-    want = torch.autograd.grad(network(images(64).double()).square().sum(), [params[name] for name in trained])
-    got = torch.autograd.grad(top(*bottom(images(64).double())).square().sum(), [params[name] for name in trained])
+    want = torch.autograd.grad(network(images(32).double()).square().sum(), [params[name] for name in trained])
+    got = torch.autograd.grad(top(*bottom(images(32).double())).square().sum(), [params[name] for name in trained])
 
     for mine, theirs in zip(got, want, strict=True):
         torch.testing.assert_close(mine, theirs)
