@@ -12,7 +12,8 @@ from pathlib import Path
 
 from medalist.ledger import Summary
 from medalist.pipeline.extraction import SETTLED
-from medalist.pipeline.tuning import Tuning, train
+from medalist.pipeline.trainings import train
+from medalist.pipeline.tuning import Tuning
 from medalist.recipe import load_recipe
 
 

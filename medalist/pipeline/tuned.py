@@ -24,7 +24,8 @@ from medalist.pipeline.extraction import Features
 from medalist.pipeline.learners import slug
 from medalist.pipeline.serving import helped
 from medalist.pipeline.trained import REFIT, Place, Trained
-from medalist.pipeline.tuning import Tuning, train
+from medalist.pipeline.trainings import train
+from medalist.pipeline.tuning import Tuning
 from medalist.predictions import Predictions
 from medalist.progress import Sink
 from medalist.recipe import Recipe
