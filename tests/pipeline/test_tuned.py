@@ -120,7 +120,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     ("name", "points"),
     [
         ("plain", ["before-view:2", "before-checkpoint:5", "in-fit:1"]),
-        pytest.param("plain", ["after-step:2", "before-rename:30", "after-step:6"], marks=pytest.mark.slow),
+        pytest.param("plain", ["after-step:2", "before-rename:20", "after-step:3"], marks=pytest.mark.slow),
         pytest.param("folds", ["after-step:4", "after-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
         pytest.param("fused", ["after-step:4", "before-checkpoint:6", "in-fit:1"], marks=pytest.mark.slow),
         pytest.param("continue", ["after-step:14", "before-checkpoint:2", "in-fit:1"], marks=pytest.mark.slow),
