@@ -26,6 +26,7 @@ from medalist.pipeline.way import read
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.store import write_atomic
+from medalist.training.heads.contract import targets
 
 FONT = ImageFont.load_default(13)
 LINE, GAP = 17, 6  # pixels: a line of text, the space around each image
@@ -142,22 +143,12 @@ def _round_the_classes(table: ImageTable, seed: int) -> list[int]:
 
 def _classes_of(table: ImageTable, row: int) -> str:
     """The image's class, or its tags."""
-    return ", ".join(_names(table)[c] for c in _target(table, row).nonzero()[0])
+    return ", ".join(_names(table)[c] for c in targets(table.labels[[row]], len(table.classes))[0].nonzero()[0])
 
 
 def _names(table: ImageTable) -> tuple[str, ...]:
     """What people call the classes."""
     return table.class_names or table.classes
-
-
-def _target(table: ImageTable, row: int) -> np.ndarray:
-    """(C,) float32: 1 for the class, or for each tag."""
-    if not isinstance(table.labels, np.ndarray):
-        tags_C: np.ndarray = table.labels[[row]].toarray()[0].astype(np.float32)
-        return tags_C
-    target_C = np.zeros(len(table.classes), np.float32)
-    target_C[table.labels[row]] = 1
-    return target_C
 
 
 def _row(
@@ -186,7 +177,7 @@ def _mixed(
     import torch
 
     image_B3HW = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float()
-    target_BC = torch.from_numpy(np.stack([_target(table, row) for row in rows]))
+    target_BC = torch.from_numpy(targets(table.labels[list(rows)], len(table.classes)))
     image_B3HW, target_BC = mix(image_B3HW, target_BC, np.random.default_rng(seed))
     pixels_BHWC = image_B3HW.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     return [

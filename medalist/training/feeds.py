@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from medalist.data.decode import Preprocessing
 from medalist.data.loader import Glance, Stream, originals, stream
 from medalist.data.pixels import Pixels
 from medalist.engines.local import usable_cores
+from medalist.training.heads.contract import counts, is_tags, targets
 from medalist.training.plan import Plan, Step
 
 Batch = tuple[Tensor, ...]
@@ -53,7 +54,7 @@ class Images:
     pixels: Pixels
     cache: Path
     workers: int | None = None
-    waited_s: float = field(default=0.0)
+    waited_s: float = 0.0
 
     @property
     def preparation(self) -> Preprocessing:
@@ -63,20 +64,15 @@ class Images:
     @property
     def tags(self) -> bool:
         """Label sets rather than one class an image."""
-        return len(self.labels.shape) == 2
+        return is_tags(self.labels)
 
     def targets(self, rows: np.ndarray) -> Tensor:
         """float32 (B, C) of 0 and 1; never made for more than a batch."""
-        labels = self.labels[rows]
-        if not self.tags:
-            return torch.from_numpy((np.asarray(labels)[:, None] == np.arange(self.num_classes)).astype(np.float32))
-        return torch.from_numpy(np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels, np.float32))
+        return torch.from_numpy(targets(self.labels[rows], self.num_classes))
 
     def count(self, rows: np.ndarray) -> Tensor:
         """float32 (C,): how many of the rows are of each class or have each tag."""
-        labels = self.labels[rows]
-        counts = labels.sum(axis=0) if self.tags else np.bincount(labels, minlength=self.num_classes)
-        return torch.from_numpy(np.asarray(counts, np.float32).ravel())
+        return torch.from_numpy(counts(self.labels[rows], self.num_classes))
 
     def shown(self, plan: Plan, work: Callable[[], Iterator[Step]], device: str) -> Generator[tuple[Step, Batch]]:
         """Each step with its augmented images, float32 (B, 3, H, W), in order; closing it ends the workers.

@@ -93,6 +93,12 @@ def targets(y: Any, num_classes: int) -> np.ndarray:
     return np.asarray(y if isinstance(y, np.ndarray) else y.toarray(), dtype=np.float32)
 
 
+def counts(y: Any, num_classes: int) -> np.ndarray:
+    """Rows of each class or tag, float32 (C,)."""
+    count_C = y.sum(axis=0) if is_tags(y) else np.bincount(y, minlength=num_classes)
+    return np.asarray(count_C, np.float32).ravel()
+
+
 def indicators(y: Any, num_classes: int) -> Any:
     """Labels as a sparse float32 (N, C) of ones."""
     if is_tags(y):

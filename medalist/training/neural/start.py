@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medalist.errors import RecipeError
-from medalist.training.heads.contract import targets
+from medalist.training.heads.contract import counts, targets
 from medalist.training.neural.heads import AngularMargin, Layers
 from medalist.training.optim.optimisers import split_decay
 from medalist.training.optim.schedules import cosine
@@ -75,7 +75,7 @@ def by_training(
         The mean loss of each epoch.
     """
     _standardise(module, x_VND)
-    count_C = torch.from_numpy(_counts(y, num_classes))
+    count_C = torch.from_numpy(counts(y, num_classes))
     stepper = torch.optim.AdamW(split_decay(module.named_parameters()), lr=lr, weight_decay=WEIGHT_DECAY)
     plan = _plan(*x_VND.shape[:2], epochs=epochs, batch=batch, seed=seed)
     curve = [0.0] * epochs
@@ -108,12 +108,6 @@ def _plan(
         parts = [order[start : start + batch] for start in range(0, num_rows, batch)]
         plan += [(epoch, rows, view_N[rows]) for rows in parts]
     return plan
-
-
-def _counts(y: Any, num_classes: int) -> np.ndarray:
-    """Rows of each class or tag, float32 (C,)."""
-    count_C = y.sum(axis=0) if len(y.shape) == 2 else np.bincount(y, minlength=num_classes)
-    return np.asarray(count_C, np.float32).ravel()
 
 
 def _standardise(module: nn.Module, x_VND: np.ndarray) -> None:
