@@ -24,7 +24,7 @@ from medalist.training import heads, large
 from medalist.training.blas import one_thread
 from medalist.training.choice import Grid, Task, in_parallel
 from medalist.training.heads.contract import LinearFit, Problem, is_tags, linear_state
-from medalist.training.reduce import rotate, standard
+from medalist.training.reduce import Standard, rotate, standard
 from medalist.training.rows import Source, in_memory, is_large
 
 ENOUGH_ROWS = 5000  # on which a fold's penalty is chosen; with fewer, all other folds take part
@@ -79,11 +79,16 @@ def crossval(
         DataError: only one class, in all rows or in those outside a fold.
     """
     task = Task(head, y, fold_N, int(fold_N.max()) + 1, num_classes, seed, sink, root)
-    _check(task)
-    with one_thread():
-        states, meta = _states(task, x_ND)
+    states, meta = fold_states(task, x_ND)
     fitted = Fitted(head.text, tuple(states[:-1]), states[-1], {"num_classes": num_classes, "seed": seed, **meta})
     return fitted, replace(answer_view(fitted, x_ND, fold_N, x_test_MD), meta=meta)
+
+
+def fold_states(task: Task, x_ND: Source) -> tuple[list[State], dict[str, Any]]:
+    """What `crossval` learns, without its answers: a state a fold, last the refit's, and the facts of their choice."""
+    _check(task)
+    with one_thread():
+        return _states(task, x_ND)
 
 
 def answer_view(fitted: Fitted, x_ND: Source, fold_N: np.ndarray, x_test_MD: Source) -> CrossValidated:
@@ -158,13 +163,18 @@ def _linear(task: Task, x_ND: np.ndarray) -> tuple[list[State], dict[str, Any]]:
         *_, last = problem.path(rows, grid.penalties[: chosen[place][0] + 1])
         return last
 
-    def state(fit: LinearFit, temperature: float) -> State:
-        raw = LinearFit(basis_DR @ fit.weight_DC, fit.bias_C, fit.offset_C)
-        return {**linear_state(raw, temperature, task.y), **scaling.state()}
-
     fits = in_parallel(fit, range(len(chosen)), task)
-    states = [state(fit, grid.temperatures[t]) for fit, (_, t) in zip(fits, chosen, strict=True)]
+    states = [
+        unrotated(fit, basis_DR, scaling, grid.temperatures[t], task.y)
+        for fit, (_, t) in zip(fits, chosen, strict=True)
+    ]
     return states, grid.facts(chosen, loss_KPT.mean(axis=0))
+
+
+def unrotated(fit: LinearFit, basis_DR: np.ndarray, scaling: Standard, temperature: float, y: Any) -> State:
+    """The state of a fit on principal axes (`reduce.rotate`), for raw features."""
+    raw = LinearFit(basis_DR @ fit.weight_DC, fit.bias_C, fit.offset_C)
+    return {**linear_state(raw, temperature, y), **scaling.state()}
 
 
 def _losses_elsewhere(task: Task, problem: Problem, grid: Grid, x_NR: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from medalist.fitted import State
 from medalist.progress import track
 from medalist.training.blas import one_thread
 from medalist.training.choice import Grid, Task
-from medalist.training.heads.contract import LinearFit, Problem, linear_state
+from medalist.training.crossval import unrotated
+from medalist.training.heads.contract import LinearFit, Problem
 from medalist.training.reduce import rotate, standard
 
 Embedded = Callable[[int | None], np.ndarray]
@@ -65,5 +66,4 @@ def _fit(task: Task, x_ND: np.ndarray, rows: np.ndarray, grid: Grid, chosen: tup
     x_NR, basis_DR = rotate(scaling(x_ND))
     problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes)
     *_, fit = problem.path(rows, grid.penalties[: chosen[0] + 1])
-    raw = LinearFit(basis_DR @ fit.weight_DC, fit.bias_C, fit.offset_C)
-    return {**linear_state(raw, grid.temperatures[chosen[1]], task.y), **scaling.state()}
+    return unrotated(fit, basis_DR, scaling, grid.temperatures[chosen[1]], task.y)

@@ -15,9 +15,9 @@ import numpy as np
 from medalist.fitted import State
 from medalist.progress import Sink, ignore
 from medalist.registry import parse_call
-from medalist.training.crossval import crossval
+from medalist.training.choice import Task
+from medalist.training.crossval import fold_states, unrotated
 from medalist.training.heads import heads
-from medalist.training.heads.contract import fit_linear
 from medalist.training.heads.logistic import LogisticProblem
 from medalist.training.plan import Plan
 from medalist.training.reduce import Standard, rotate, standard
@@ -58,13 +58,11 @@ def head_starts(
         return [partial(train, rows=rows) for rows in places]
     from medalist.training.neural.start import from_linear
 
-    fitted, _ = crossval(
-        heads.bind(EXACT), x_ND, y, fold_N, x_ND[:0], num_classes=num_classes, seed=plan.seed, root=False, sink=sink
-    )
-    states = [*fitted.states, fitted.refit]
+    task = Task(heads.bind(EXACT), y, fold_N, len(learnt), num_classes, plan.seed, sink, root=False)
+    states, facts = fold_states(task, x_ND)
     for k, rows in enumerate(learnt):
         if len(rows) < (fold_N != k).sum():
-            penalty, temperature = fitted.meta["penalties"][k], fitted.meta["temperatures"][k]
+            penalty, temperature = facts["penalties"][k], facts["temperatures"][k]
             states[k] = _on_fewer(x_ND[rows], y[rows], num_classes, penalty, temperature)
     solutions = [raw_weights(state) for state in states]
     return [partial(from_linear, weight_DC=weight_DC, bias_C=bias_C) for weight_DC, bias_C in solutions]
@@ -74,8 +72,8 @@ def _on_fewer(x_nD: np.ndarray, y: Any, num_classes: int, penalty: float, temper
     """Logistic regression on some rows alone, penalty and temperature given."""
     scaling = standard(x_nD, root=False)
     x_nR, basis_DR = rotate(scaling(x_nD))
-    state = fit_linear(LogisticProblem, x_nR, y, num_classes, penalty, temperature)
-    return {**state, "weight_DC": basis_DR @ state["weight_DC"], **scaling.state()}
+    (fit,) = LogisticProblem(x_nR, y, num_classes).path(np.arange(len(x_nR)), (penalty,))
+    return unrotated(fit, basis_DR, scaling, temperature, y)
 
 
 def raw_weights(state: State) -> tuple[np.ndarray, np.ndarray]:
