@@ -246,8 +246,8 @@ def by_medalist(args: argparse.Namespace, plan: dict[str, Any]) -> None:
     """The same on fold 0 alone: frozen features for the head's start, the training, and the answers of its weights."""
     from medalist.pipeline import way
     from medalist.pipeline.backbones import tuned_backbones
-    from medalist.pipeline.trainings import learnt_of, run_one, starts
-    from medalist.pipeline.tuning import Tuning
+    from medalist.pipeline.tuning.shared import Tuning
+    from medalist.pipeline.tuning.trainings import learnt_of, run_one, starts
     from medalist.recipe import load_recipe
 
     settings = [
@@ -276,8 +276,8 @@ def by_medalist(args: argparse.Namespace, plan: dict[str, Any]) -> None:
 
 def answered(tuning: Any, epoch: int, rows: np.ndarray) -> np.ndarray:
     """What an epoch's weights of fold 0 say of rows, through the ordinary extraction."""
-    from medalist.pipeline.trained import Trained
-    from medalist.pipeline.trainings import keep
+    from medalist.pipeline.tuning.trained import Trained
+    from medalist.pipeline.tuning.trainings import keep
     from medalist.progress import ignore
     from medalist.training.neural.answers import neural_predict
 

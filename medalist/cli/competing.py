@@ -99,7 +99,7 @@ def run(
 
 def as_rank(work: Callable[[], Summary]) -> Summary | None:
     """A run that `torchrun` started in several processes: one goes the way, the others help it train."""
-    from medalist.pipeline.serving import run_as_rank
+    from medalist.pipeline.tuning.serving import run_as_rank
 
     return run_as_rank(work)
 

@@ -21,7 +21,7 @@ from medalist.features.views import VIEWS
 from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.learners import num_members
-from medalist.pipeline.tuning_checks import task_faults, tuning_faults
+from medalist.pipeline.tuning.checks import task_faults, tuning_faults
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads

@@ -27,7 +27,7 @@ from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.kept import asking, load_table
 from medalist.pipeline.learners import answer, learners_of, slug
 from medalist.pipeline.outcome import decision_of
-from medalist.pipeline.tuned import answer_tuned, tuned_of
+from medalist.pipeline.tuning.tuned import answer_tuned, tuned_of
 from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
 from medalist.submissions.writers import write

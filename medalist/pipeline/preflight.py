@@ -17,7 +17,7 @@ from medalist.engines.local import usable_cores
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.extraction import Features
-from medalist.pipeline.tuned import TUNED
+from medalist.pipeline.tuning.tuned import TUNED
 from medalist.pipeline.way import read
 from medalist.pipeline.whole import Log, carry_out
 from medalist.progress import Sink, ignore

@@ -25,7 +25,7 @@ from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Features, extract
 from medalist.pipeline.kept import asking
 from medalist.pipeline.learners import fit_learner, learners_of
-from medalist.pipeline.tuned import fit_tuned
+from medalist.pipeline.tuning.tuned import fit_tuned
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe

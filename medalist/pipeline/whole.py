@@ -24,7 +24,7 @@ from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.kept import save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import DECISION, SUBMISSION
-from medalist.pipeline.tuning_notes import tuning_notes
+from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
 from medalist.recipe import Recipe

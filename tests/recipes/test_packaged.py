@@ -8,7 +8,7 @@ import pytest
 
 from medalist.backbones.outline import outline
 from medalist.pipeline.layers import trains_of
-from medalist.pipeline.tuning_checks import tuning_faults
+from medalist.pipeline.tuning.checks import tuning_faults
 from medalist.recipe import load_recipe, packaged_recipes
 from medalist.training.layers import depth, layers
 

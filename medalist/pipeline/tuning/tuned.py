@@ -22,10 +22,10 @@ from medalist.fitted import Fitted, State
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.learners import slug
-from medalist.pipeline.serving import helped
-from medalist.pipeline.trained import REFIT, Place, Trained
-from medalist.pipeline.trainings import train
-from medalist.pipeline.tuning import Tuning
+from medalist.pipeline.tuning.serving import helped
+from medalist.pipeline.tuning.shared import Tuning
+from medalist.pipeline.tuning.trained import REFIT, Place, Trained
+from medalist.pipeline.tuning.trainings import train
 from medalist.predictions import Predictions
 from medalist.progress import Sink
 from medalist.recipe import Recipe

@@ -10,7 +10,7 @@ from medalist.data.loader import bottleneck
 from medalist.fitted import Fitted
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.learners import slug
-from medalist.pipeline.tuned import TUNED, network_name
+from medalist.pipeline.tuning.tuned import TUNED, network_name
 from medalist.recipe import Recipe
 
 

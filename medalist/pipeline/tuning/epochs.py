@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medalist.pipeline.tuning import Tuning
+from medalist.pipeline.tuning.shared import Tuning
 from medalist.training.plan import Plan
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from medalist.errors import RecipeError
 from medalist.pipeline import run
-from medalist.pipeline.tuning_checks import task_faults, tuning_faults
+from medalist.pipeline.tuning.checks import task_faults, tuning_faults
 from medalist.recipe import load_recipe
 
 
@@ -127,7 +127,7 @@ def test_all_are_told_at_once_before_a_file_is_written(competition: Path, tmp_pa
 
 def test_a_recipe_without_fine_tuning_loads_no_torch() -> None:
     script = (
-        "import sys; from medalist.pipeline.tuning_checks import task_faults, tuning_faults\n"
+        "import sys; from medalist.pipeline.tuning.checks import task_faults, tuning_faults\n"
         "from medalist.recipe import load_recipe\n"
         "recipe = load_recipe(None, [], metric='accuracy', backbones=('embedded',))\n"
         "assert not [*tuning_faults(recipe), *task_faults(recipe, 'tags')]\n"
@@ -139,12 +139,12 @@ def test_a_recipe_without_fine_tuning_loads_no_torch() -> None:
 def test_a_size_that_the_network_does_not_take() -> None:
     import timm
 
-    from medalist.pipeline import tuning_checks
+    from medalist.pipeline.tuning import checks
 
     network = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32, depth=1).eval()
     square: Any = SimpleNamespace(name="vit", preprocessing={"height": 32, "width": 32}, build=lambda taps: network)
-    assert list(tuning_checks._sizes(square, [None, 32])) == []
-    (fault,) = tuning_checks._sizes(square, [32, 48])
+    assert list(checks._sizes(square, [None, 32])) == []
+    (fault,) = checks._sizes(square, [32, 48])
     assert fault == (
         "finetune.phases[1].size: vit does not take 48 px (timm says Input height (48) doesn't match model (32));"
         " leave it out"

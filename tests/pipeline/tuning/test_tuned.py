@@ -268,7 +268,7 @@ def test_all_rows_are_learnt_anew_or_by_going_on(done: Callable[[str], Path]) ->
 def tuning_of(recipe: Recipe, root: Path, out: Path, cache: Path) -> Any:
     """What `fit` makes of a recipe with one backbone."""
     from medalist.pipeline.backbones import tuned_backbones
-    from medalist.pipeline.tuning import Tuning
+    from medalist.pipeline.tuning.shared import Tuning
     from medalist.progress import ignore
 
     features = embed(recipe, read(recipe, root), cache=cache)
@@ -278,8 +278,8 @@ def tuning_of(recipe: Recipe, root: Path, out: Path, cache: Path) -> Any:
 
 def test_inner_steering_never_looks_at_the_fold_s_rows(drawn: Path, cache: Path, tmp_path: Path) -> None:
     """Other labels in fold 0: the network that is trained without it has the same bytes."""
-    from medalist.pipeline.epochs import choose_epochs, values
-    from medalist.pipeline.trainings import keep, learnt_of, run_one
+    from medalist.pipeline.tuning.epochs import choose_epochs, values
+    from medalist.pipeline.tuning.trainings import keep, learnt_of, run_one
 
     keys = ["finetune.steer=inner", "finetune.start=random", "finetune.phases=[{train: head, epochs: 3}]"]
     tuning = tuning_of(recipe_of("plain", *keys), drawn, tmp_path / "one", cache)
@@ -296,7 +296,7 @@ def test_inner_steering_never_looks_at_the_fold_s_rows(drawn: Path, cache: Path,
 
 
 def test_an_inner_watch_is_a_tenth_of_the_rows_with_groups_whole(drawn: Path, cache: Path, tmp_path: Path) -> None:
-    from medalist.pipeline.trainings import learnt_of
+    from medalist.pipeline.tuning.trainings import learnt_of
 
     tuning = tuning_of(recipe_of("plain", "finetune.steer=inner"), drawn, tmp_path, cache)
     given = np.flatnonzero(tuning.folds.fold_N != 1)
@@ -309,7 +309,7 @@ def test_an_inner_watch_is_a_tenth_of_the_rows_with_groups_whole(drawn: Path, ca
 
 def test_epochs_are_chosen_by_the_other_folds() -> None:
     """Planted curves: each fold's own says another epoch than the mean of the others."""
-    from medalist.pipeline.epochs import choose_epochs
+    from medalist.pipeline.tuning.epochs import choose_epochs
 
     metric_KE = np.array([[0.9, 0.1, 0.2], [0.1, 0.5, 0.55], [0.1, 0.7, 0.5]])
     curves = [np.stack([row, np.zeros(3)], axis=1) for row in metric_KE]
@@ -324,7 +324,7 @@ def test_epochs_are_chosen_by_the_other_folds() -> None:
 
 
 def test_between_equal_metrics_the_loss_decides() -> None:
-    from medalist.pipeline.epochs import choose_epochs
+    from medalist.pipeline.tuning.epochs import choose_epochs
 
     curve = np.array([[0.8, -0.5], [0.8, -0.3], [0.8, -0.4]])
     assert choose_epochs([curve] * 3, own=False) == [1] * 4
@@ -357,7 +357,7 @@ def test_shuffled_labels_score_at_chance(drawn: Path, cache: Path, tmp_path: Pat
 
 def test_the_refit_follows_the_rates_that_the_folds_plateaus_cut() -> None:
     """Two phases of two and three epochs: each begins with whole rates, then the folds' mean after each cut."""
-    from medalist.pipeline.epochs import factors
+    from medalist.pipeline.tuning.epochs import factors
     from medalist.training.plan import Phase, Plan
 
     phase = Phase("all", 2, 0.1, 0.1, 1.0, "plateau(patience=1)", (32, 32))
@@ -368,7 +368,7 @@ def test_the_refit_follows_the_rates_that_the_folds_plateaus_cut() -> None:
 
 def test_inner_rows_are_unknown_to_the_head_that_training_begins_with(drawn: Path, cache: Path, tmp_path: Path) -> None:
     """A head that nothing changes answers the tenth that steers as it was fitted without it, row by row."""
-    from medalist.pipeline.trainings import learnt_of, network_of, starts
+    from medalist.pipeline.tuning.trainings import learnt_of, network_of, starts
 
     tuning = tuning_of(recipe_of("plain", "finetune.steer=inner", "finetune.head=linear"), drawn, tmp_path, cache)
     learnt = [learnt_of(tuning, k)[0] for k in range(tuning.folds.num_folds)]
@@ -386,7 +386,7 @@ def test_inner_rows_are_unknown_to_the_head_that_training_begins_with(drawn: Pat
 
 
 def test_an_epoch_without_a_score_is_never_chosen() -> None:
-    from medalist.pipeline.epochs import choose_epochs
+    from medalist.pipeline.tuning.epochs import choose_epochs
 
     curve = [[0.5, -1.0], [0.6, -0.9], [0.7, -0.8]]
     none = [[np.nan, -1.0], [np.nan, -0.9], [np.nan, -0.8]]
@@ -396,7 +396,7 @@ def test_an_epoch_without_a_score_is_never_chosen() -> None:
 
 
 def test_a_folder_forgets_another_training(drawn: Path, cache: Path, tmp_path: Path) -> None:
-    from medalist.pipeline.tuning import settle
+    from medalist.pipeline.tuning.shared import settle
 
     one = tuning_of(recipe_of("plain"), drawn, tmp_path / "net", cache)
     settle(one)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from medalist.ledger import Summary
 from medalist.pipeline.extraction import SETTLED
-from medalist.pipeline.trainings import train
-from medalist.pipeline.tuning import Tuning
+from medalist.pipeline.tuning.shared import Tuning
+from medalist.pipeline.tuning.trainings import train
 from medalist.recipe import load_recipe
 
 
@@ -67,7 +67,7 @@ def serve() -> None:
 def _tunings(out: Path, root: Path, cache: Path) -> list[Tuning]:
     """A run's, as rank 0 has made them."""
     from medalist.pipeline import way
-    from medalist.pipeline.tuned import tunings_of
+    from medalist.pipeline.tuning.tuned import tunings_of
     from medalist.progress import ignore
 
     recipe = load_recipe(out / "recipe.yaml")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medalist.fitted import Fitted
-from medalist.pipeline.tuning_notes import tuning_notes
+from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.recipe import load_recipe
 
 

@@ -17,9 +17,9 @@ from medalist.backbones.runtimes.machine import this_device
 from medalist.backbones.trained import write_trained
 from medalist.data.splits import make_folds
 from medalist.fitted import State
-from medalist.pipeline.epochs import choose_epochs, factors, values
-from medalist.pipeline.trained import REFIT, Place, card_of
-from medalist.pipeline.tuning import Tuning, check_folds, settle
+from medalist.pipeline.tuning.epochs import choose_epochs, factors, values
+from medalist.pipeline.tuning.shared import Tuning, check_folds, settle
+from medalist.pipeline.tuning.trained import REFIT, Place, card_of
 from medalist.recipe import RampSection
 from medalist.training import checkpoint
 

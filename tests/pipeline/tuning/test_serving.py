@@ -22,7 +22,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from medalist.pipeline import run
-from medalist.pipeline.serving import run_as_rank
+from medalist.pipeline.tuning.serving import run_as_rank
 from medalist.recipe import load_recipe
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Fine-tuning: what is refused and told (`checks`, `notes`), trained (`trainings`, `serving`) and answers (`tuned`)."""
