@@ -84,7 +84,7 @@ def run_one(
     start = None if (folder / CHECKPOINT).is_file() else heads()[-1 if isinstance(place, str) else place]
     training = Training(
         plan=tuning.plan,
-        net=network_of(tuning, start),
+        net=quick_network(tuning, start),
         images=tuning.images,
         rows=rows,
         score=tuning.quick_score,
@@ -135,25 +135,31 @@ def starts(tuning: Tuning, learnt: Sequence[np.ndarray]) -> Sequence[Start]:
     )
 
 
-def network_of(tuning: Tuning, start: Any) -> Any:
-    """The pretrained network with its head as it begins."""
+def quick_network(tuning: Tuning, start: Start) -> Any:
+    """The network as training begins, on the device that trains it; on a CPU made faster where its norms are frozen."""
     import torch
 
     from medalist.training.kernels import keep_memory, quicken
+
+    net, how = network_of(tuning, start), tuning.backbone.preprocessing
+    if tuning.plan.batchnorm == "frozen" and this_device() == "cpu":
+        keep_memory()
+        quicken(net.body, how["height"], how["width"])
+    return net.to(this_device()).to(memory_format=torch.channels_last)
+
+
+def network_of(tuning: Tuning, start: Start = None) -> Any:
+    """The pretrained network with its head as it begins, on the CPU."""
     from medalist.training.network import Network, set_weights
     from medalist.training.neural.heads import neural
 
-    body = tuning.backbone.build(("pooled",))
-    if tuning.plan.batchnorm == "frozen" and this_device() == "cpu":
-        keep_memory()
-        body = quicken(body, tuning.backbone.preprocessing["height"], tuning.backbone.preprocessing["width"])
     head = neural.bind(tuning.plan.head)(tuning.backbone.num_features, tuning.num_classes, seed=tuning.recipe.seed)
     if start is not None:
         start(head)
-    net = Network(body, head)
+    net = Network(tuning.backbone.build(("pooled",)), head)
     if tuning.begin is not None:
         set_weights(net, tuning.begin)
-    return net.to(this_device()).to(memory_format=torch.channels_last)
+    return net
 
 
 def keep(tuning: Tuning, place: Place, epoch: int) -> State:
@@ -163,7 +169,7 @@ def keep(tuning: Tuning, place: Place, epoch: int) -> State:
     from medalist.training.neural.answers import head_state
 
     arrays, _ = checkpoint.load(tuning.folder / f"training-{place}" / weights_of(epoch))
-    net = network_of(tuning, None).cpu()
+    net = network_of(tuning)
     network.set_weights(net, arrays)
     state = {name: array.numpy() for name, array in net.body.state_dict().items()}
     write_trained(tuning.backbone, state, card_of(tuning.folder, place))
