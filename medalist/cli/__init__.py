@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from medalist.cli import bank, competing, looking, podium  # noqa: F401  (importing them registers their verbs)
+from medalist.cli import asking, bank, competing, looking, podium  # noqa: F401  (importing them registers their verbs)
 from medalist.cli.app import app
 from medalist.errors import MedalistError
 

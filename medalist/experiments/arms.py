@@ -1,0 +1,88 @@
+"""Arms of a question: recipes that differ in what is asked, each a run of its own, told apart in pairs.
+
+An arm is an ordinary run folder below the experiment's own, so a killed experiment goes on where it stood, and any arm
+can be blended, diagnosed or handed in. Axes: N scored rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medalist.errors import MismatchError
+from medalist.evidence import Comparison, compare_arms
+from medalist.ledger import Summary
+from medalist.pipeline import run
+from medalist.pipeline.decide import Truth
+from medalist.pipeline.kept import load_truth, load_unseen
+from medalist.pipeline.learners import slug
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe
+
+ARMS = "arms"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the answers that a question may have.
+
+    Args:
+        name: told to people, unique within the question; its run folder is named after it.
+        recipe: of its run.
+    """
+
+    name: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Done:
+    """An arm after its run.
+
+    Args:
+        arm: what was run.
+        folder: its run folder.
+        summary: score with its error, seconds a stage.
+        truth: labels, groups and folds of the N rows that the score is of.
+        answers_N: the answers to them, by a chain that never saw them.
+    """
+
+    arm: Arm
+    folder: Path
+    summary: Summary
+    truth: Truth
+    answers_N: np.ndarray
+
+
+def carry_out(arm: Arm, root: Path, out: Path, *, cache: Path | None = None, sink: Sink = ignore) -> Done:
+    """Run an arm in `out/arms`, or read it there where it is finished.
+
+    Args:
+        arm: what to run.
+        root: folder of the dataset.
+        out: folder of the experiment.
+        cache: see `pipeline.run`.
+        sink: takes progress events.
+
+    Raises: as `pipeline.run`.
+    """
+    folder = out / ARMS / slug(arm.name)
+    summary = run(arm.recipe, root, folder, cache=cache, sink=sink)
+    return Done(arm, folder, summary, load_truth(folder), load_unseen(folder))
+
+
+def against(baseline: Done, others: Sequence[Done]) -> dict[str, Comparison]:
+    """Each arm against the baseline on the same rows; positive: the arm is better; p values and verdicts are Holm's.
+
+    Raises:
+        MismatchError: the arms answered different rows or metrics.
+    """
+    truth, metric = baseline.truth, baseline.arm.recipe.metric
+    for other in others:
+        if other.arm.recipe.metric != metric or len(other.answers_N) != len(baseline.answers_N):
+            raise MismatchError(f"{other.arm.name!r} and {baseline.arm.name!r} are scored on other rows or metrics")
+    answers = {other.arm.name: other.answers_N for other in others}
+    return compare_arms(metric, truth.labels, baseline.answers_N, answers, groups=truth.group_N)
