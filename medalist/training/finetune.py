@@ -29,7 +29,6 @@ from torch import Tensor, nn
 from medalist.engines.local import usable_cores
 from medalist.errors import BackboneError, DataError
 from medalist.progress import Sink, ignore
-from medalist.registry import parse_call
 from medalist.store import failpoint
 from medalist.training import network, ranks
 from medalist.training.crossings import Crossings
@@ -43,14 +42,13 @@ from medalist.training.neural.heads import AngularMargin, draws, set_draws
 from medalist.training.optim.ema import Ema
 from medalist.training.optim.optimisers import optimiser
 from medalist.training.optim.sam import climb, descend
-from medalist.training.optim.schedules import Plateau, schedules
+from medalist.training.optim.schedules import plateau_of, schedules
 from medalist.training.plan import MIX, Plan, Step, steps
 from medalist.training.prefix import split
 from medalist.training.resuming import resume, save
 from medalist.training.telling import Heard
 
 EVERY_S = 120.0  # a kill costs no more of an epoch than this
-PLATEAU = "plateau"
 SAMPLE = 512  # rows of an epoch that its training metric is told of
 Score = Callable[[np.ndarray, np.ndarray], float]
 
@@ -113,9 +111,8 @@ class Training:
         self.phase = phase
         groups = network.enter(self.net, self.plan.phases[phase], self.plan.batchnorm)
         self.optimiser = optimiser(self.plan.optimiser, groups)
-        name, arguments = parse_call(self.plan.phases[phase].schedule)
-        self.plateau = Plateau(**arguments, better=self.better) if name == PLATEAU else None
-        self.schedule = None if self.plateau else schedules.bind(self.plan.phases[phase].schedule)
+        self.plateau = plateau_of(self.plan.phases[phase].schedule, self.better)
+        self.schedule = schedules.bind(self.plan.phases[phase].schedule)
         self.part: Network = self.net
         self.feed: Images | Crossings = self.images
         if self.prefix is not None and ranks.world() == 1 and (first := network.untouched(self.net, self.plan, phase)):
@@ -134,16 +131,13 @@ class Training:
             return
         self.part, self.feed = Network(top, self.net.head), feed
 
-    def rate(self, step: Step) -> float:
-        """Set each group's learning rate for a step; the factor."""
-        factor = 1.0
-        if self.schedule:
-            factor = self.schedule(step.progress)
-        elif self.plateau:
-            factor = self.follows[step.epoch] if self.follows else self.plateau.now
+    def rate(self, step: Step) -> None:
+        """Set each group's learning rate for a step."""
+        factor = self.plateau.now if self.plateau else self.schedule(step.progress)
+        if self.plateau and self.follows:
+            factor = self.follows[step.epoch]
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
-        return float(factor)
 
     def step(self, step: Step, inputs: Batch) -> None:
         """One step of the optimiser; the batch's mean loss is added to the epoch's."""

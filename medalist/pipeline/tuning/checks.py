@@ -13,9 +13,6 @@ from medalist.errors import MedalistError, RecipeError
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.learners import slug
 from medalist.recipe import FinetuneSection, Recipe
-from medalist.registry import parse_call
-
-PLATEAU = "plateau"
 
 
 def tuning_faults(recipe: Recipe) -> Iterator[str]:
@@ -86,16 +83,14 @@ def _toys(settings: FinetuneSection) -> Iterator[str]:
 
 
 def _schedules(settings: FinetuneSection) -> Iterator[str]:
-    from medalist.training.optim.schedules import Plateau, schedules
+    from medalist.training.optim.schedules import plateau_of, schedules
 
     for number, phase in enumerate(settings.phases):
         key = f"finetune.phases[{number}].schedule"
-        if phase.schedule.strip().startswith(PLATEAU):
-            yield from _refused(key, lambda text: Plateau(**parse_call(text)[1], better="higher"), phase.schedule)
-            if settings.steer == "none":
-                yield f"{key}: plateau looks at a metric while it trains; say on which rows: steer=inner or steer=fold"
-        else:
-            yield from _refused(key, lambda text: schedules.bind(text)(0.5), phase.schedule)
+        slips = list(_refused(key, lambda text: schedules.bind(text)(0.5), phase.schedule))
+        yield from slips
+        if not slips and settings.steer == "none" and plateau_of(phase.schedule, "higher"):
+            yield f"{key}: plateau looks at a metric while it trains; say on which rows: steer=inner or steer=fold"
 
 
 def _fused(text: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Schedules: how far training has come -> the factor of every learning rate.
 
 A schedule is a function `(progress, ...) -> factor` of progress in [0, 1]. The loop asks once a step, with the middle
-of the step, (step + 1/2) / steps: then a warm-up from 0 wastes no step. `Plateau` alone looks at a metric.
+of the step, (step + 1/2) / steps: then a warm-up from 0 wastes no step. Only `plateau` looks at a metric: `plateau_of`.
 """
 
 from __future__ import annotations
@@ -76,6 +76,15 @@ class Plateau:
     best: float | None = None
     stalled: int = 0
 
+    def __post_init__(self) -> None:
+        for name, fits, expected in (
+            ("patience", isinstance(self.patience, int) and self.patience >= 0, "a whole number of epochs, at least 0"),
+            ("factor", _is_number(self.factor) and 0 < self.factor < 1, "a number above 0 and below 1"),
+            ("floor", _is_number(self.floor) and 0 <= self.floor <= 1, "a number from 0 to 1"),
+        ):
+            if not fits:
+                raise RecipeError(f"schedule: {name}={getattr(self, name)!r} of plateau must be {expected}")
+
     def update(self, value: float) -> float:
         """The factor after an epoch with this value; nan is no better than anything."""
         if not math.isnan(value) and (self.best is None or _beats(value, self.best, self.better)):
@@ -95,6 +104,28 @@ class Plateau:
         self.now, self.best, self.stalled = facts["now"], facts["best"], facts["stalled"]
 
 
+@schedules()
+def plateau(
+    progress: float, *, patience: int = Plateau.patience, factor: float = Plateau.factor, floor: float = Plateau.floor
+) -> float:
+    """What `Plateau` says before it has seen a metric, wherever training is; see `plateau_of`."""
+    return Plateau(patience, factor, floor).now
+
+
+def plateau_of(text: str, better: str) -> Plateau | None:
+    """The plateau that a schedule asks for; None where it is another.
+
+    Args:
+        text: a call of `schedules`.
+        better: `higher` or `lower` of the metric that it will see.
+
+    Raises:
+        RecipeError: an unknown name, or arguments that it does not take or that are out of range.
+    """
+    bound = schedules.bind(text)
+    return Plateau(**bound.arguments, better=better) if bound.name == plateau.__name__ else None
+
+
 def _beats(value: float, best: float, better: str) -> bool:
     return value > best if better == "higher" else value < best
 
@@ -104,6 +135,10 @@ def _half_cosine(first: float, last: float, share: float) -> float:
 
 
 def _share(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise RecipeError(f"schedule: {name}={value} must be a share of training, at least 0 and below 1")
+    if not _is_number(value) or not 0 <= value < 1:
+        raise RecipeError(f"schedule: {name}={value!r} must be a share of training, at least 0 and below 1")
     return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -55,11 +55,17 @@ def test_nothing_to_tell(overrides: list[str]) -> None:
             "expected head, all, last 30 %",
         ),
         ("finetune.phases=[{train: 'from: layer9'}]", "finetune.phases[0].train of embedded", "'layer4'?"),
+        ("finetune.phases=[{schedule: platau}]", "finetune.phases[0].schedule", "did you mean 'plateau'?"),
+        (
+            "finetune={steer: fold, phases: [{schedule: plateau(factor=2)}]}",
+            "finetune.phases[0].schedule",
+            "factor=2 of plateau must be a number above 0 and below 1",
+        ),
         ("finetune.phases=[{schedule: plateau}]", "finetune.phases[0].schedule", "say on which rows: steer=inner"),
         (
             "finetune={steer: inner, phases: [{schedule: 'plateau(better=2)'}]}",
             "finetune.phases[0].schedule",
-            "multiple values for keyword argument 'better'",
+            "takes no 'better' (it takes: patience, factor, floor)",
         ),
         ("finetune.backbones=resnet18", "finetune.backbones", "name them there too"),
     ],

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medalist.errors import RecipeError
-from medalist.training.optim.schedules import Plateau, constant, cosine, linear, one_cycle, schedules, step
+from medalist.training.optim.schedules import (
+    Plateau,
+    constant,
+    cosine,
+    linear,
+    one_cycle,
+    plateau_of,
+    schedules,
+    step,
+)
 
 
 def test_cosine_in_closed_form() -> None:
@@ -63,7 +72,10 @@ def test_a_factor_lies_between_nothing_and_one(name: str, progress: float) -> No
     assert 0 <= schedules.bind(name)(progress) <= 1
 
 
-@pytest.mark.parametrize("call", ["cosine(warmup=1.0)", "linear(warmup=-0.1)", "one_cycle(peak=2)", "step(drops=[30])"])
+@pytest.mark.parametrize(
+    "call",
+    ["cosine(warmup=1.0)", "linear(warmup=-0.1)", "one_cycle(peak=2)", "step(drops=[30])", "cosine(warmup='a tenth')"],
+)
 def test_an_argument_that_is_no_share_is_told(call: str) -> None:
     with pytest.raises(RecipeError, match="must be a share of training"):
         schedules.bind(call)(0.5)
@@ -104,3 +116,26 @@ def test_nan_is_no_better_than_anything() -> None:
         0.5,
         0.25,
     ]
+
+
+def test_a_schedule_is_a_plateau_or_none() -> None:
+    assert plateau_of("plateau(patience=2, factor=0.1)", "higher") == Plateau(2, 0.1, better="higher")
+    assert plateau_of(" plateau ", "lower") == Plateau(better="lower")
+    assert plateau_of("cosine(warmup=0.1)", "higher") is None
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("platau", r"did you mean 'plateau'\? \(known: constant, cosine, linear, one_cycle, plateau, step\)"),
+        ("plateau(better='lower')", "takes no 'better'"),
+        ("plateau(now=0.5)", "takes no 'now'"),
+        ("plateau(patience=1.5)", "patience=1.5 of plateau must be a whole number of epochs, at least 0"),
+        ("plateau(patience=-1)", "patience=-1 of plateau must be a whole number"),
+        ("plateau(factor='half')", "factor='half' of plateau must be a number above 0 and below 1"),
+        ("plateau(floor=2)", "floor=2 of plateau must be a number from 0 to 1"),
+    ],
+)
+def test_a_plateau_s_slip_is_told(call: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        plateau_of(call, "higher")
