@@ -24,6 +24,9 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
     yield from _toys(settings)
     if settings.fuse != "answers":
         yield from _fused(settings.fused_head)
+        if settings.holdout:
+            told = "a head on trained features takes its penalty from the other folds, for which holdout trains nothing"
+            yield f"finetune.fuse: {told}; leave fuse out, or holdout"
     yield from _schedules(settings)
     yield from _unmixed(settings)
     yield from _strange_backbones(recipe, settings)
@@ -142,9 +145,10 @@ def _opened(recipe: Recipe) -> list[Backbone]:
 
 def _depths(backbone: Backbone, texts: Sequence[str]) -> Iterator[str]:
     """What a phase trains must be in the network."""
+    from medalist.backbones.outline import outline
     from medalist.training.layers import depth, layers
 
-    found = layers(backbone.build(("pooled",)))
+    found = layers(outline(backbone))
     for number, text in enumerate(texts):
         yield from _refused(
             f"finetune.phases[{number}].train of {backbone.name}", lambda text: depth(found, text), text
@@ -156,12 +160,14 @@ def _sizes(backbone: Backbone, sizes: Sequence[int | None]) -> Iterator[str]:
     import torch
 
     own = (backbone.preprocessing["height"], backbone.preprocessing["width"])
-    for number, size in enumerate(sizes):
-        if size is None or (size, size) == own:
-            continue
+    others = [(number, size) for number, size in enumerate(sizes) if size is not None and (size, size) != own]
+    if not others:
+        return
+    network = backbone.build(("pooled",))
+    for number, size in others:
         try:
             with torch.inference_mode():
-                backbone.build(("pooled",))(torch.zeros(1, 3, size, size))
+                network(torch.zeros(1, 3, size, size))
         except Exception as error:  # whatever the network's own code raises
             told = f"{backbone.name} does not take {size} px (timm says {str(error).rstrip('.')})"
             yield f"finetune.phases[{number}].size: {told}; leave it out"

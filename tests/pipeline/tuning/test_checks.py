@@ -142,15 +142,34 @@ def test_a_recipe_without_fine_tuning_loads_no_torch() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_depths_are_looked_up_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def gone(*_: Any) -> Any:
+        raise AssertionError("the weights were read")
+
+    monkeypatch.setattr("medalist.backbones.backbone.read_weights", gone)
+    assert faults("finetune.phases=[{train: 'from: layer4'}]") == []
+    (fault,) = faults("finetune.phases=[{train: 'from: layer9'}]")
+    assert "no layer 'layer9'" in fault
+
+
 def test_a_size_that_the_network_does_not_take() -> None:
     import timm
 
     from medalist.pipeline.tuning import checks
 
     network = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32, depth=1).eval()
-    square: Any = SimpleNamespace(name="vit", preprocessing={"height": 32, "width": 32}, build=lambda taps: network)
+    built = []
+
+    def build(taps: tuple[str, ...]) -> Any:
+        built.append(taps)
+        return network
+
+    square: Any = SimpleNamespace(name="vit", preprocessing={"height": 32, "width": 32}, build=build)
     assert list(checks._sizes(square, [None, 32])) == []
-    (fault,) = checks._sizes(square, [32, 48])
+    assert built == []
+    (fault, _) = checks._sizes(square, [32, 48, 64])
+    assert built == [("pooled",)]
     assert fault == (
         "finetune.phases[1].size: vit does not take 48 px (timm says Input height (48) doesn't match model (32));"
         " leave it out"
