@@ -103,9 +103,8 @@ class Crossings:
 
     @property
     def _judged(self) -> bool:
-        """Whether the phase's size is the answers': at another the whole network is asked."""
-        how = self.images.backbone.preprocessing
-        return self.plan.phases[self.phase].size == (how["height"], how["width"])
+        """Whether epochs are judged on what crosses: at another size than the answers' the whole network is asked."""
+        return self.images.in_own_size(self.plan, self.phase)
 
     @property
     def _settled(self) -> dict[str, Any]:

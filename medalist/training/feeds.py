@@ -112,6 +112,11 @@ class Images:
         height, width = plan.phases[phase].size
         return replace(self.backbone, preprocessing={**self.backbone.preprocessing, "height": height, "width": width})
 
+    def in_own_size(self, plan: Plan, phase: int) -> bool:
+        """Whether a phase shows images in the size of the answers."""
+        how = self.backbone.preprocessing
+        return plan.phases[phase].size == (how["height"], how["width"])
+
     def originals(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The rows' own files as they are answered, uint8 (H, W, 3), unaugmented."""
         paths = [self.paths[row] for row in rows]

@@ -75,9 +75,8 @@ def averaged(training: Training) -> AbstractContextManager[Any]:
 
 def logits(training: Training, rows: np.ndarray) -> np.ndarray:
     """What the network as it stands says (n, C) of unaugmented images."""
-    how, size = training.images.backbone.preprocessing, training.plan.phases[training.phase].size
     # At another size than the answers' the bottom's tensors are others: then the whole network is asked.
-    same = size == (how["height"], how["width"])
+    same = training.images.in_own_size(training.plan, training.phase)
     feed, part = (training.feed, training.part) if same else (training.images, training.net)
     training.net.eval()
     training.part.eval()

@@ -81,6 +81,7 @@ def test_a_phase_has_its_own_size_and_an_epoch_its_strength(workshop: Any) -> No
     assert [glance(plan, epoch, 4).height for epoch in range(3)] == [32, 48, 48]
     assert [glance(plan, epoch, 4).strength for epoch in range(3)] == [0, 1, 0]
     assert workshop.images.sized(plan, 1).preprocessing["width"] == 48
+    assert workshop.images.in_own_size(plan, 0) and not workshop.images.in_own_size(plan, 1)
     assert workshop.images.sized(plan, 1).preprocessing["mean"] == workshop.images.backbone.preprocessing["mean"]
 
 
