@@ -1,0 +1,98 @@
+"""An experiment's folder: which question it holds, who may write in it, and what it answered.
+
+`question.json` (the key, first), `arms/` (ordinary run folders), PNG charts, `table.txt`, and `experiment.json`, last.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medalist.errors import StoreError
+from medalist.experiments.arms import ARMS
+from medalist.ledger import write_json
+from medalist.store import write_atomic
+
+QUESTION, TABLE, RESULT = "question.json", "table.txt", "experiment.json"
+
+
+def answered(out: Path, key: dict[str, Any]) -> dict[str, Any] | None:
+    """What `finish` wrote for this question, or None where there is still something to do.
+
+    Args:
+        out: the experiment's folder.
+        key: JSON: all that its answer depends on.
+
+    Raises:
+        StoreError: `out` holds another question; the message names what differs.
+    """
+    if not (out / QUESTION).is_file():
+        return None
+    held = json.loads((out / QUESTION).read_bytes())
+    if held != json.loads(json.dumps(key)):
+        changed = sorted(part for part in {*held, *key} if held.get(part) != json.loads(json.dumps(key.get(part))))
+        raise StoreError(
+            f"{out} holds another question (different: {', '.join(changed)}); choose another --out, or add --overwrite"
+        )
+    return dict(json.loads((out / RESULT).read_bytes())) if (out / RESULT).is_file() else None
+
+
+@contextmanager
+def asking(out: Path, key: dict[str, Any], *, overwrite: bool = False) -> Iterator[None]:
+    """Hold the folder alone, its question on disk before anything else.
+
+    Args:
+        out: the experiment's folder.
+        key: JSON: all that its answer depends on.
+        overwrite: forget the question that `out` holds, its arms too.
+
+    Raises:
+        StoreError: the folder cannot be written, another process is writing in it, it holds another question, or files
+            that no experiment wrote.
+    """
+    import fcntl
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(f"cannot write in {out}: {error.strerror}; choose another --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"another medalist is writing in {out}; wait for it, or choose another --out") from error
+        foreign = [name for name in (TABLE, RESULT, ARMS) if (out / name).exists()]
+        if foreign and not (out / QUESTION).is_file():
+            raise StoreError(f"{out} holds {', '.join(foreign)} that no experiment wrote; choose another --out")
+        if overwrite:
+            _reset(out)
+        else:
+            answered(out, key)
+        write_json(out / QUESTION, key)
+        yield
+
+
+def finish(out: Path, result: dict[str, Any], table: str) -> None:
+    """Write the table for people and the same for machines: from here on the experiment is finished.
+
+    Args:
+        out: the experiment's folder.
+        result: JSON; under `charts` the names of the PNG files.
+        table: what is printed.
+    """
+    write_atomic(out / TABLE, (table + "\n").encode("utf-8", "surrogateescape"))
+    write_json(out / RESULT, result)
+
+
+def _reset(out: Path) -> None:
+    """Forget the question in `out`: only what an experiment writes is removed, the result that names it last."""
+    charts = json.loads((out / RESULT).read_bytes()).get("charts", []) if (out / RESULT).is_file() else []
+    if (out / ARMS).is_dir():
+        shutil.rmtree(out / ARMS)
+    for name in (*charts, TABLE, RESULT):
+        (out / name).unlink(missing_ok=True)

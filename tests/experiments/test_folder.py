@@ -1,0 +1,51 @@
+"""An experiment's folder: another question is refused, the same one goes on, and nobody's files are overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medalist.errors import StoreError
+from medalist.experiments.folder import answered, asking, finish
+
+
+def test_the_same_question_is_answered_once(tmp_path: Path) -> None:
+    key = {"names": ("a", "b"), "seed": 0}
+    assert answered(tmp_path, key) is None
+    with asking(tmp_path, key):
+        assert answered(tmp_path, key) is None
+        finish(tmp_path, {"rows": [1, 2]}, "a table")
+    assert answered(tmp_path, key) == {"rows": [1, 2]}
+    assert (tmp_path / "table.txt").read_text(encoding="utf-8") == "a table\n"
+
+
+def test_another_question_is_refused_by_what_differs_until_it_is_overwritten(tmp_path: Path) -> None:
+    with asking(tmp_path, {"seed": 0, "metric": "accuracy"}):
+        (tmp_path / "arms" / "a").mkdir(parents=True)
+        (tmp_path / "gain.png").write_bytes(b"drawn")
+        (tmp_path / "mine.png").write_bytes(b"the user's own")
+        finish(tmp_path, {"charts": ["gain.png"]}, "")
+    other = {"seed": 1, "metric": "accuracy"}
+    for attempt in (lambda: answered(tmp_path, other), lambda: asking(tmp_path, other).__enter__()):
+        with pytest.raises(StoreError, match=r"different: seed\).*--overwrite"):
+            attempt()
+    with asking(tmp_path, other, overwrite=True):
+        assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "mine.png", "question.json"]
+    assert answered(tmp_path, other) is None
+
+
+def test_files_that_no_experiment_wrote_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "table.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"holds table\.txt that no experiment wrote"), asking(tmp_path, {}):
+        pass
+    assert (tmp_path / "table.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_only_one_process_writes(tmp_path: Path) -> None:
+    with (
+        asking(tmp_path, {}),
+        pytest.raises(StoreError, match="another medalist is writing"),
+        asking(tmp_path, {}),
+    ):
+        pass
