@@ -12,13 +12,14 @@ from typing import Any
 from medalist.backbones.backbone import Backbone, override
 from medalist.backbones.cards import cards_folder, list_cards, open_card
 from medalist.backbones.catalogue import recommended
+from medalist.backbones.untrained import UNTRAINED, drawn, inside, redrawn
 from medalist.errors import BackboneError, near
 
 EMBEDDED = "embedded"
 STAND_IN = "a stand-in for real weights, trained on drawn images only"
 EMBEDDED_FOLDER = Path(__file__).parent / EMBEDDED
 
-__all__ = ["EMBEDDED", "STAND_IN", "Backbone", "describe", "open_backbone", "override", "recommended"]
+__all__ = ["EMBEDDED", "STAND_IN", "UNTRAINED", "Backbone", "describe", "open_backbone", "override", "recommended"]
 
 
 def open_backbone(name: str, *, cards: Path | None = None) -> Backbone:
@@ -26,24 +27,24 @@ def open_backbone(name: str, *, cards: Path | None = None) -> Backbone:
 
     Args:
         name: path of a card's JSON, name of a card in the cards folder, `embedded`, or a timm model with or without its
-            pretrained tag (`resnet50.tv_in1k`); looked for in this order.
+            pretrained tag (`resnet50.tv_in1k`); looked for in this order. `NAME(pretrained=false)`: the same
+            architecture with weights drawn at random.
         cards: folder of cards; None: the environment's `MEDALIST_CARDS`.
 
     Raises:
         BackboneError: unknown (with the near name), a faulty card, or a hub that cannot be reached.
     """
-    if name.endswith(".json"):
-        return open_card(Path(name))
-    here = list_cards(cards_folder(cards))
-    if name in here:
-        return open_card(here[name])
-    if name == EMBEDDED:
-        return open_card(embedded_card(), source=EMBEDDED)
+    if (card := _at_hand(name, cards)) is not None:
+        return card
+    if (inner := inside(name)) is not None:
+        like = _at_hand(inner, cards)
+        return drawn(inner) if like is None else redrawn(like)
     from medalist.backbones import hub
 
     if (remembered := hub.remembered(name)) is not None:
         return remembered
     if not hub.knows(name):
+        here = list_cards(cards_folder(cards))
         known = [*here, EMBEDDED, *hub.names()]
         places = f"cards here: {', '.join(here) or 'none; give their folder with --cards or MEDALIST_CARDS'}"
         raise BackboneError(
@@ -51,6 +52,16 @@ def open_backbone(name: str, *, cards: Path | None = None) -> Backbone:
             f" ({places}); `medalist backbones` lists recommended ones"
         )
     return hub.open_hub(name)
+
+
+def _at_hand(name: str, cards: Path | None) -> Backbone | None:
+    """What needs no hub: a card, or the embedded one."""
+    if name.endswith(".json"):
+        return open_card(Path(name))
+    here = list_cards(cards_folder(cards))
+    if name in here:
+        return open_card(here[name])
+    return open_card(embedded_card(), source=EMBEDDED) if name == EMBEDDED else None
 
 
 def describe(name: str, *, cards: Path | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 RESIZES = ("crop", "squash", "letterbox")
-PERMISSIVE = re.compile(r"(apache|mit\b|bsd|cc0|cc-by-4|isc\b|unlicense)", re.IGNORECASE)
+PERMISSIVE = re.compile(r"(apache|mit\b|bsd|cc0|cc-by-4|isc\b|unlicense|none needed)", re.IGNORECASE)
 NON_COMMERCIAL = re.compile(r"(\bnc\b|non-?commercial|apple-amlr|seer|research.only)", re.IGNORECASE)
 
 
@@ -32,7 +32,7 @@ class Backbone:
         num_classes: outputs of the classifier that the weights hold; 0: none.
         num_params: parameters of the network, with its classifier.
         licence: of the weights, as their publisher states it.
-        source: `card`, `hub` or `embedded`.
+        source: `card`, `hub`, `embedded` or `untrained`.
         provenance: JSON facts of where the weights come from.
         build: makes the network: normalised float (B, 3, H, W) -> (B, D), the features pooled before the classifier, or
             the given `taps` side by side; in eval mode, weights loaded.
@@ -72,12 +72,21 @@ def is_permissive(licence: str) -> bool:
 
 @dataclass(frozen=True)
 class Timm:
-    """A network of timm's and its weights: model name, keyword arguments of `create_model`, file and its SHA-256."""
+    """A network of timm's and its weights.
+
+    Args:
+        model: timm's name.
+        kwargs: keyword arguments of `create_model`.
+        file: with the weights; None: they are drawn at random.
+        sha256: of the file; of drawn ones: of all that they depend on.
+        seed: of drawn ones.
+    """
 
     model: str
     kwargs: dict[str, Any]
-    file: Path
+    file: Path | None
     sha256: str
+    seed: int = 0
 
 
 def override(backbone: Backbone, *, size: int | None = None, resize: str | None = None) -> Backbone:
@@ -171,6 +180,8 @@ def build_timm(
 def _timm_network(name: str, source: Timm, num_classes: int) -> Any:
     import timm
 
+    if source.file is None:
+        return _draw(source, num_classes)
     # timm adapts the state dict of older checkpoints (renamed keys, background class) only on this path. A name
     # without a tag is a card's: its weights know nothing of the offset of timm's own default weights.
     state = read_weights(source.file, source.sha256)
@@ -185,6 +196,19 @@ def _timm_network(name: str, source: Timm, num_classes: int) -> Any:
         raise BackboneError(
             f"{name}: the weights do not fit timm's {source.model!r} with {source.kwargs}: {error}"
         ) from error
+
+
+def _draw(source: Timm, num_classes: int) -> Any:
+    """Weights as timm draws them, from the seed; the process's own random numbers go on as if nothing was drawn."""
+    import timm
+    import torch
+
+    state = torch.default_generator.get_state()
+    try:
+        torch.default_generator.manual_seed(source.seed)
+        return timm.create_model(source.model, pretrained=False, num_classes=num_classes, **source.kwargs)
+    finally:
+        torch.default_generator.set_state(state)
 
 
 def cut_classifier(network: Any) -> int:

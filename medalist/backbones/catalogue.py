@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from medalist.backbones.backbone import is_non_commercial, is_permissive
+from medalist.backbones.backbone import Backbone, is_non_commercial, is_permissive
 from medalist.backbones.runtimes.machine import this_device
 from medalist.errors import RecipeError, near
 
@@ -101,6 +101,14 @@ def catalogue(*, license: Literal["any", "permissive"] = "any") -> tuple[Row, ..
         raise RecipeError(f"unknown license {license!r}{near(license, LICENSES)}; expected {' or '.join(LICENSES)}")
     rows = sorted(ROWS, key=lambda row: TIERS.index(row.tier))
     return tuple(row for row in rows if license == "any" or row.permissive)
+
+
+def imagenet_top1(backbone: Backbone) -> float | None:
+    """ImageNet-1k validation accuracy in per cent, as the card (`published_top1`) or the catalogue has it, or None."""
+    told = backbone.provenance.get("published_top1")
+    if isinstance(told, int | float) and not isinstance(told, bool) and 0 < told <= 100:
+        return float(told)
+    return next((row.top1 for row in ROWS if row.name == backbone.name), None)
 
 
 def recommended(device: str | None = None) -> str:

@@ -67,13 +67,13 @@ def open_hub(name: str) -> Backbone:
         )
     repository = cfg.hf_hub_id
     file = _cached(repository) or _fetched(full, repository)
-    num_params, num_features = _measure(full)
+    num_params, num_features = measure(full)
     record = {
         "format": RECORD_FORMAT,
         "name": full,
         "file": str(file),
         "sha256": hash_bytes(file.read_bytes()),
-        "preprocessing": _preprocessing(cfg),
+        "preprocessing": preprocessing_of(cfg),
         "num_classes": cfg.num_classes,
         "num_features": num_features,
         "params": num_params,
@@ -165,7 +165,7 @@ def _unreachable(name: str, repository: str, error: Exception) -> str:
     )
 
 
-def _preprocessing(cfg: Any) -> dict[str, Any]:
+def preprocessing_of(cfg: Any) -> dict[str, Any]:
     """timm's own configuration of these weights as the fields of `data.decode.Preprocessing`."""
     return {
         "height": int(cfg.input_size[1]),
@@ -178,7 +178,7 @@ def _preprocessing(cfg: Any) -> dict[str, Any]:
     }
 
 
-def _measure(name: str) -> tuple[int, int]:
+def measure(name: str) -> tuple[int, int]:
     """Parameters with the classifier, and the length of the pooled features; no memory is taken."""
     import timm
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medalist.backbones import EMBEDDED, Backbone, open_backbone
+from medalist.backbones import EMBEDDED, UNTRAINED, Backbone, open_backbone
 from medalist.backbones.backbone import cut_classifier
 from medalist.backbones.cards import cards_folder, list_cards
 from medalist.errors import BackboneError, near
@@ -51,7 +51,7 @@ def _opened(name: str, cards: Path | None) -> str | Backbone:
     import timm
 
     here = list_cards(cards_folder(cards))
-    if name.endswith(".json") or name in here or name == EMBEDDED:
+    if name.endswith((".json", UNTRAINED)) or name in here or name == EMBEDDED:
         return open_backbone(name, cards=cards)
     if not timm.is_model(name.partition(".")[0]):
         known = [*here, EMBEDDED, *timm.list_models()]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medalist.backbones.catalogue import TIERS, catalogue, recommended
-from medalist.backbones.hub import _measure
+from medalist.backbones.hub import measure
 from medalist.backbones.listing import listing
 from medalist.errors import RecipeError
 
@@ -35,7 +35,7 @@ def test_a_row_agrees_with_timm(row: object) -> None:
 @pytest.mark.parametrize("name", ["resnet50.tv_in1k", "mobilenetv4_conv_medium.e500_r256_in1k"])
 def test_parameters_are_those_of_the_network(name: str) -> None:
     row = next(row for row in catalogue() if row.name == name)
-    assert round(_measure(name)[0] / 1e6, 1) == row.mparams
+    assert round(measure(name)[0] / 1e6, 1) == row.mparams
 
 
 def test_the_write_ups_eight_and_a_set_a_tier() -> None:
