@@ -1,3 +1,50 @@
 """Verbs that answer a question by experiment."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medalist.cli.app import Cache, Cards, Code, Data, Overrides, adopt, app, bars
+
+
+@app.command()
+def ablate(
+    data: Data,
+    overrides: Overrides = None,
+    vary: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=A,B,C", help="which value of a recipe key is best; repeat")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
+    backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
+    recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: the baseline")] = None,
+    seeds: Annotated[int, typer.Option(help="of each arm; with 2 or more the errors hold the training's noise")] = 1,
+    no_double: Annotated[
+        bool, typer.Option("--no-double", help="do not judge regularisers at twice the epochs too")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="folder of the experiment")] = Path("ablation"),
+    cards: Cards = None,
+    cache: Cache = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another experiment in --out")] = False,
+    allow_code: Code = None,
+) -> None:
+    """Which value of a recipe key is best, in pairs with errors and costs; "no difference" is an answer."""
+    if not vary:
+        raise typer.BadParameter("expected a question: --vary KEY=VALUE,VALUE such as --vary normalise=none,l2")
+    from medalist.experiments.ablate import ablate as answer
+    from medalist.recipe import load_recipe
+
+    adopt(allow_code or ())
+    keys = {
+        "metric": metric,
+        "backbones": tuple(backbone) if backbone else None,
+        "cards": cards and str(cards.resolve()),
+    }
+    baseline = load_recipe(recipe, overrides or (), **keys)
+    with bars() as sink:
+        text = answer(
+            baseline, data, out, vary, seeds=seeds, double=not no_double, cache=cache, sink=sink, overwrite=overwrite
+        )
+    print(text)

@@ -1,0 +1,178 @@
+"""Which value of a key? A run a value, each against the recipe as it stands, on the same rows and folds.
+
+Each key is asked by itself: no grid of all combinations, whose arms would multiply. No arm is stopped early by what
+others scored: p values would mean nothing then.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from medalist.data.table import ImageTable
+from medalist.errors import RecipeError
+from medalist.experiments.arms import ARMS, Arm, Done, carry_out
+from medalist.experiments.folder import QUESTION, RESULT, TABLE, answered, asking, finish
+from medalist.experiments.judging import Row, rows_of
+from medalist.experiments.questions import Question, Value, ask_all, lengthened, seeded
+from medalist.experiments.verdicts import draw, head_of, recommended, sentence_of, table_of
+from medalist.pipeline import run_key
+from medalist.pipeline.checks import check, check_table
+from medalist.pipeline.learners import slug
+from medalist.pipeline.way import read
+from medalist.progress import Event, Sink, ignore
+from medalist.recipe import Recipe
+from medalist.store import hash_json, write_atomic
+
+RECIPE = "recipe.yaml"
+LONGEST = 80  # characters of an arm's name
+
+
+def ablate(
+    recipe: Recipe,
+    root: Path,
+    out: Path,
+    varied: Sequence[str],
+    *,
+    seeds: int = 1,
+    double: bool = True,
+    cache: Path | None = None,
+    sink: Sink = ignore,
+    overwrite: bool = False,
+) -> str:
+    """Answer each question `KEY=a,b,c` by runs in `out/arms`; the table, a sentence a key, what to type next.
+
+    Args:
+        recipe: the baseline of each question.
+        root: folder of the dataset.
+        out: folder of the experiment.
+        varied: the questions; see `questions.ask`.
+        seeds: of each arm, for heads, training and folds; with 2 or more the errors hold the training's own noise.
+        double: keys that want longer training are judged at twice the epochs too.
+        cache: see `pipeline.run`.
+        sink: takes progress events, `arms` among them.
+        overwrite: replace another experiment in `out`.
+
+    Raises:
+        RecipeError: all faults of the questions, then all those of the arms' recipes, before the first run.
+        StoreError: `out` holds another experiment, cannot be written, or is being written.
+    """
+    if seeds < 1:
+        raise RecipeError(f"--seeds {seeds}: expected 1, or 2 and more to count the training's own noise in")
+    questions = ask_all(recipe, varied)
+    longer = [question for question in questions if double and question.slow]
+    arms = arms_of(recipe, questions, longer)
+    if not overwrite and (out / QUESTION).is_file() and answered(out, _key(recipe, root, arms, seeds)) is not None:
+        text = (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
+        return f"{text}\nnothing was computed: this experiment was finished before"
+    check_arms(list(arms.values()), root, out)
+    with asking(out, _key(recipe, root, arms, seeds), overwrite=overwrite):
+        write_atomic(out / RECIPE, recipe.to_yaml().encode())
+        runs = _carried_out(arms, seeds, root, out, cache=cache, sink=sink)
+        judged = [rows_of(question, runs, double=question in longer) for question in questions]
+        text, facts = _told(list(arms.values()), judged, runs[recipe.hash], root, out)
+        finish(out, facts, text)
+    return text
+
+
+def arms_of(recipe: Recipe, questions: Sequence[Question], longer: Sequence[Question]) -> dict[str, Arm]:
+    """Each recipe to be run, once, by its hash, the baseline first; those of `longer` at twice the epochs too."""
+    named = [("baseline", recipe), *(pair for question in questions for pair in _named(question, 1))]
+    if longer:
+        twice = lengthened(recipe, 2)
+        named += [("baseline, epochs x2", twice), *(pair for question in longer for pair in _named(question, 2))]
+    arms: dict[str, Arm] = {}
+    for name, one in named:
+        if one.hash not in arms:
+            taken = {slug(arm.name) for arm in arms.values()}
+            plain = len(name) <= LONGEST and slug(name) not in taken
+            arms[one.hash] = Arm(name if plain else f"{name[:LONGEST]} {one.hash[:8]}", one)
+    return arms
+
+
+def _named(question: Question, budget: int) -> list[tuple[str, Recipe]]:
+    def name(value: Value) -> str:
+        return f"{question.key}={value.text}" + (f", epochs x{budget}" if budget > 1 else "")
+
+    return [(name(value), lengthened(value.recipe, budget)) for value in question.values]
+
+
+def check_arms(arms: Sequence[Arm], root: Path, out: Path) -> None:
+    """All faults of all arms, before the first is run; those of the baseline, which all share, by themselves.
+
+    Raises:
+        RecipeError: one line a fault, with its arm.
+    """
+    tables: dict[str, ImageTable] = {}
+    faults = []
+    for place, arm in enumerate(arms):
+        try:
+            check(arm.recipe, root, out / ARMS / slug(arm.name))
+            asked = hash_json([arm.recipe.data.model_dump(), arm.recipe.finetune and arm.recipe.finetune.auxiliary])
+            tables[asked] = tables.get(asked) or read(arm.recipe, root)
+            check_table(arm.recipe, tables[asked])
+        except RecipeError as error:
+            if place == 0:
+                raise
+            faults += [f"  {arm.name}: {line.strip()}" for line in str(error).splitlines()[1:]]
+    if faults:
+        raise RecipeError("\n".join(["this experiment cannot start:", *faults]))
+
+
+def _key(recipe: Recipe, root: Path, arms: Mapping[str, Arm], seeds: int) -> dict[str, Any]:
+    """All that the answer depends on."""
+    hashes = {arm.name: hash_json(arm.recipe.model_dump(mode="json", exclude={"cards"})) for arm in arms.values()}
+    return {"verb": "ablate", **run_key(recipe, root), "arms": hashes, "seeds": seeds}
+
+
+def _carried_out(
+    arms: Mapping[str, Arm], seeds: int, root: Path, out: Path, *, cache: Path | None, sink: Sink
+) -> dict[str, list[Done]]:
+    """Run every arm under every seed; by the arm's hash."""
+    start, total = time.perf_counter(), len(arms) * seeds
+    runs: dict[str, list[Done]] = {}
+    for arm_hash, arm in arms.items():
+        for step in range(seeds):
+            one = Arm(f"{arm.name}, seed {arm.recipe.seed + step}", seeded(arm.recipe, step)) if step else arm
+            done = sum(map(len, runs.values()))
+            sink(Event("arms", done, total, time.perf_counter() - start, {"arm": one.name}))
+            runs.setdefault(arm_hash, []).append(carry_out(one, root, out, cache=cache, sink=sink))
+    sink(Event("arms", total, total, time.perf_counter() - start))
+    return runs
+
+
+def _told(
+    arms: Sequence[Arm], judged: Sequence[Sequence[Row]], own: Sequence[Done], root: Path, out: Path
+) -> tuple[str, dict[str, Any]]:
+    """What is printed, and the same for machines; the charts are drawn on the way."""
+    metric = own[0].arm.recipe.metric
+    charts = [f"{slug(rows[0].key)}.png" for rows in judged]
+    for rows, chart in zip(judged, charts, strict=True):
+        draw(rows, out / chart, metric=metric)
+    best = [row for rows in judged if (row := recommended(rows)) is not None]
+    command = ["medalist", "run", str(root), "--recipe", str(out / RECIPE), *(f"{row.key}={row.value}" for row in best)]
+    lines = [
+        *head_of([arm.recipe for arm in arms], own, num_keys=len(judged)),
+        *(f"\n{table_of(rows)}" for rows in judged),
+        "",
+        *map(sentence_of, judged),
+        *(["each key was judged by itself: gains need not add up"] if len(best) > 1 else []),
+        f"to type next: {shlex.join(command)}"
+        if best
+        else "nothing to change: no value is better than the recipe's own",
+        f"files: {', '.join(str(out / name) for name in (TABLE, RESULT, *charts))}, runs in {out / ARMS}",
+    ]
+    facts = {
+        "metric": metric,
+        "seeds": len(own),
+        "num_rows": len(own[0].answers_N),
+        "rows": [{**asdict(row), "verdict": row.verdict} for rows in judged for row in rows],
+        "take": {rows[0].key: row.value if (row := recommended(rows)) else None for rows in judged},
+        "sentences": [sentence_of(rows) for rows in judged],
+        "charts": charts,
+    }
+    return "\n".join(lines), facts
