@@ -39,6 +39,20 @@ def test_a_slip_in_an_override_is_quoted(slip: str) -> None:
         load_recipe(None, ["metric=accuracy", slip])
 
 
+def test_an_override_reaches_into_a_phase_that_was_written_or_not() -> None:
+    phases = [
+        load_recipe(None, [*before, "finetune.phases[0].lr=0.01"], metric="accuracy").finetune.phases  # type: ignore[union-attr]
+        for before in ([], ["finetune.phases={train: head}"], ["finetune.phases=[{train: head}, {}]"])
+    ]
+    assert [[(phase.train, phase.lr) for phase in one] for one in phases] == [
+        [("all", 0.01)],
+        [("head", 0.01)],
+        [("head", 0.01), ("all", 1e-4)],
+    ]
+    with pytest.raises(RecipeError, match=r"'phases\[1\]' is not a section"):
+        load_recipe(None, ["finetune.phases[1].lr=0.01"], metric="accuracy")
+
+
 def test_a_missing_metric_says_what_to_type() -> None:
     with pytest.raises(RecipeError, match="type --metric NAME"):
         load_recipe()

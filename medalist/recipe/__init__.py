@@ -1,4 +1,5 @@
-"""Recipes: what a run is asked to do, as data. `keys.py` holds every key and default, `load.py` reads YAML."""
+"""Recipes: what a run is asked to do, as data. `keys.py` holds every key and default, `load.py` reads YAML,
+`faults.py` tells what is wrong with it."""
 
 from medalist.recipe.keys import DataSection, FinetuneSection, FoldSection, PhaseSection, RampSection, Recipe
 from medalist.recipe.load import load_recipe, packaged_recipes

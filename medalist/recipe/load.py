@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from medalist.errors import RecipeError, near
-from medalist.recipe.keys import PhaseSection, Recipe
+from medalist.recipe.faults import faults_of
+from medalist.recipe.keys import Recipe
 
 
 class TextLoader(yaml.SafeLoader):
@@ -49,7 +50,7 @@ def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (),
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError("\n".join(["the recipe has faults:", *_faults(error)])) from error
+        raise RecipeError("\n".join(["the recipe has faults:", *faults_of(error)])) from error
 
 
 def packaged_recipes() -> list[str]:
@@ -106,39 +107,8 @@ def _inside(tree: dict[str, Any], section: str) -> Any:
     inside = tree.setdefault(name, {})
     if not place:
         return inside
+    if isinstance(inside, dict):
+        inside = tree[name] = [inside]  # one section is a list of one, and a list's default is one of defaults
     number = place.removesuffix("]")
     known = isinstance(inside, list) and number.isdecimal() and int(number) < len(inside)
     return inside[int(number)] if known else None
-
-
-def _faults(error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known, name = _known_keys(fault["loc"][:-1]), str(fault["loc"][-1])
-            if fault["loc"][0] == "finetune" and name in PhaseSection.model_fields:
-                lines.append(f"  {key}: it is a key of a phase; type finetune.phases=[{{{name}: ...}}]")
-                continue
-            lines.append(f"  {key}: no such key{near(str(fault['loc'][-1]), known)}; keys: {', '.join(known)}")
-        elif fault["type"] == "missing":
-            lines.append(f"  {key}: missing; type --{key} NAME, or {key}=NAME")
-        else:
-            lines.append(f"  {key}: {fault['msg']} (got {fault['input']!r})")
-    return lines
-
-
-def _known_keys(sections: Sequence[int | str]) -> list[str]:
-    """Keys of a section; a place in a list of sections is passed over."""
-    fields: Mapping[str, Any] = Recipe.model_fields
-    for section in sections:
-        if isinstance(section, str):
-            fields = _section(fields[section].annotation).model_fields
-    return list(fields)
-
-
-def _section(annotation: Any) -> type[BaseModel]:
-    """The section in an annotation such as `Section | None` or `tuple[Section, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(_section(part) for part in get_args(annotation) if part not in (type(None), ...))
