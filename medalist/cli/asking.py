@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medalist.cli.app import Cache, Cards, Code, Data, Overrides, adopt, app, bars
+from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars
 
 
 @app.command()
@@ -47,4 +48,35 @@ def ablate(
         text = answer(
             baseline, data, out, vary, seeds=seeds, double=not no_double, cache=cache, sink=sink, overwrite=overwrite
         )
+    print(text)
+
+
+@app.command()
+def rank(
+    data: Data,
+    overrides: Overrides = None,
+    metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
+    backbones: Annotated[
+        list[str] | None,
+        typer.Option("--backbones", "--backbone", metavar="A,B,...", help="default: cards at hand and `embedded`"),
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: heads, views, folds")] = None,
+    license: Annotated[Licence, typer.Option(help="any or permissive")] = "any",
+    out: Annotated[Path, typer.Option(help="folder of the experiment")] = Path("rank"),
+    cards: Cards = None,
+    cache: Cache = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another experiment in --out")] = False,
+    allow_code: Code = None,
+) -> None:
+    """Which backbone for DATA, and which two or three together: frozen features, paired folds, pace and licence."""
+    from medalist.experiments.rank import rank as compare
+    from medalist.recipe import load_recipe
+
+    adopt(allow_code or ())
+    # A comma inside parentheses belongs to the name.
+    names = tuple(name.strip() for text in backbones or () for name in re.split(r",(?![^(]*\))", text) if name.strip())
+    keys = {"metric": metric, "backbones": names or None, "cards": cards and str(cards.resolve())}
+    resolved = load_recipe(recipe, overrides or (), **keys)
+    with bars() as sink:
+        text = compare(resolved, data, out, license=license, cache=cache, sink=sink, overwrite=overwrite)
     print(text)

@@ -1,6 +1,7 @@
 """An experiment's folder: which question it holds, who may write in it, and what it answered.
 
-`question.json` (the key, first), `arms/` (ordinary run folders), PNG charts, `table.txt`, and `experiment.json`, last.
+`question.json` (the key, first), `arms/` (ordinary run folders), `measured.json` (rates, taken once, as none comes out
+alike twice), PNG charts, `table.txt`, and `experiment.json`, last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from medalist.experiments.arms import ARMS
 from medalist.ledger import write_json
 from medalist.store import write_atomic
 
-QUESTION, TABLE, RESULT = "question.json", "table.txt", "experiment.json"
+QUESTION, MEASURED, TABLE, RESULT = "question.json", "measured.json", "table.txt", "experiment.json"
 
 
 def answered(out: Path, key: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,7 +67,7 @@ def asking(out: Path, key: dict[str, Any], *, overwrite: bool = False) -> Iterat
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StoreError(f"another medalist is writing in {out}; wait for it, or choose another --out") from error
-        foreign = [name for name in (TABLE, RESULT, ARMS) if (out / name).exists()]
+        foreign = [name for name in (MEASURED, TABLE, RESULT, ARMS) if (out / name).exists()]
         if foreign and not (out / QUESTION).is_file():
             raise StoreError(f"{out} holds {', '.join(foreign)} that no experiment wrote; choose another --out")
         if overwrite:
@@ -94,5 +95,5 @@ def _reset(out: Path) -> None:
     charts = json.loads((out / RESULT).read_bytes()).get("charts", []) if (out / RESULT).is_file() else []
     if (out / ARMS).is_dir():
         shutil.rmtree(out / ARMS)
-    for name in (*charts, TABLE, RESULT):
+    for name in (*charts, MEASURED, TABLE, RESULT):
         (out / name).unlink(missing_ok=True)

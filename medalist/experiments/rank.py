@@ -1,0 +1,190 @@
+"""`medalist rank`: which backbone, which two or three together, on frozen features of your images, paired on folds.
+
+Axes: N scored rows, A arms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medalist.data.table import ImageTable
+from medalist.errors import RecipeError
+from medalist.evidence.draws import bind, sign
+from medalist.experiments.arms import Arm, Done, carry_out
+from medalist.experiments.folder import MEASURED, TABLE, answered, asking, finish
+from medalist.experiments.fusions import Fusions, Sight, fuse
+from medalist.experiments.rank_candidates import Candidate, open_candidates, pace
+from medalist.experiments.rank_screen import Look, asking_for, halve, quick_looks
+from medalist.ledger import write_json
+from medalist.pipeline import cache_folder, run_key
+from medalist.pipeline.backbones import backbone_notes
+from medalist.progress import Sink, ignore
+from medalist.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What was run and seen.
+
+    Args:
+        recipe: of all arms, but for the backbones.
+        data: folder of the dataset, as it was typed.
+        candidates: all that were asked, and were allowed.
+        paces: images a second of each, by name.
+        runtimes: by which those are measured, by name.
+        looks: on the way of halving.
+        singles: run in full, the best first.
+        fusions: pairs and trios.
+        seconds: that reading the images and their features took.
+        notes: sentences for people.
+    """
+
+    recipe: Recipe
+    data: Path
+    candidates: tuple[Candidate, ...]
+    paces: dict[str, float]
+    runtimes: dict[str, list[str]]
+    looks: tuple[Look, ...]
+    singles: tuple[Done, ...]
+    fusions: Fusions
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def rank(
+    recipe: Recipe,
+    root: Path,
+    out: Path,
+    *,
+    license: str = "any",
+    cache: Path | None = None,
+    sink: Sink = ignore,
+    overwrite: bool = False,
+) -> str:
+    """Rank backbones, then pairs and trios of the best; what is printed.
+
+    Args:
+        recipe: its backbones are the candidates (none: all at hand); heads, views and folds are those of every arm.
+        root: folder of the dataset.
+        out: folder of the experiment.
+        license: `permissive` leaves out all other weights.
+        cache: see `pipeline.run`; what it holds is not computed again.
+        sink: takes progress events.
+        overwrite: replace another question in `out`.
+
+    Raises:
+        RecipeError: fine-tuning is asked for, fewer than two candidates, or faults of the recipe.
+        BackboneError: candidates that cannot be opened, all at once.
+        StoreError: `out` holds something else.
+    """
+    if recipe.finetune is not None:
+        raise RecipeError("rank judges frozen features; type finetune=null, and fine-tune the best with `medalist run`")
+    candidates, notes = open_candidates(recipe, license)
+    recipe = asking_for(recipe, candidates)
+    key = {
+        **run_key(recipe, root),
+        "question": "rank",
+        "weights": {one.name: one.weights_hash for one in candidates},
+        "license": license,
+    }
+    if not overwrite and answered(out, key) is not None:
+        return (out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was ranked before"
+    from medalist.experiments.rank_table import draw_charts, result_of, text_of
+    from medalist.pipeline.checks import check, check_table
+    from medalist.pipeline.way import read
+
+    check(recipe, root, out)
+    table = read(recipe, root)
+    check_table(recipe, table)
+    with asking(out, key, overwrite=overwrite):
+        ranking = _ranked(recipe, table, root, out, candidates, [*notes, *backbone_notes(recipe)], cache, sink)
+        charts = draw_charts(ranking, out)
+        text = text_of(ranking, out, charts)
+        finish(out, {**result_of(ranking), "charts": charts}, text)
+    return text
+
+
+def _ranked(
+    recipe: Recipe,
+    table: ImageTable,
+    root: Path,
+    out: Path,
+    candidates: Sequence[Candidate],
+    notes: list[str],
+    cache: Path | None,
+    sink: Sink,
+) -> Ranking:
+    """Paces, halving, one pass over the images for all that are left, their runs, and those of fusions."""
+    from medalist.pipeline.way import embed
+
+    bank = cache_folder(cache)
+    paces = _paces(recipe, table, candidates, out, bank)
+    kept, looks = halve(recipe, table, candidates, cache=bank, sink=sink)
+    notes += _halving_notes(kept, looks, len(candidates))
+    spent = dict[str, float]()
+    features = embed(asking_for(recipe, kept), table, cache=bank, sink=_timing(sink, spent))
+
+    def run(sights: Sequence[Sight]) -> list[Done]:
+        arms = [Arm(" + ".join(one.name for one in sight), asking_for(recipe, sight)) for sight in sights]
+        return [carry_out(arm, root, out, cache=bank, sink=sink) for arm in arms]
+
+    def look(sights: Sequence[Sight]) -> list[Look]:
+        return quick_looks(recipe, features, sights, sink=sink)
+
+    way = sign(bind(recipe.metric))
+    runs = run([(one,) for one in kept])
+    order = sorted(range(len(kept)), key=lambda place: -way * runs[place].summary.score)
+    fusions = fuse([kept[place] for place in order], run, look, recipe.metric)
+    return Ranking(
+        recipe=recipe,
+        data=root,
+        candidates=tuple(candidates),
+        paces={name: rate for name, (rate, _) in paces.items()},
+        runtimes={name: list(runtimes) for name, (_, runtimes) in paces.items()},
+        looks=tuple(looks),
+        singles=tuple(runs[place] for place in order),
+        fusions=fusions,
+        seconds=spent.get("embed", 0.0),
+        notes=tuple(notes),
+    )
+
+
+def _timing(sink: Sink, spent: dict[str, float]) -> Sink:
+    """The sink, and how long a stage has taken."""
+
+    def hear(event: Any) -> None:
+        spent[event.stage] = event.seconds
+        sink(event)
+
+    return hear
+
+
+def _paces(
+    recipe: Recipe, table: ImageTable, candidates: Sequence[Candidate], out: Path, cache: Path
+) -> dict[str, tuple[float, list[str]]]:
+    """Images a second of each candidate; measured once, as no time is measured twice alike."""
+    file = out / MEASURED
+    known: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    for one in candidates:
+        if one.name not in known:
+            rate, runtimes = pace(one, recipe, table.root, list(table.paths), cache=cache)
+            known[one.name] = (round(rate, 1), list(runtimes))
+            write_json(file, known)
+    return known
+
+
+def _halving_notes(kept: Sequence[Candidate], looks: Sequence[Look], num_asked: int) -> list[str]:
+    """What halving did, never silently."""
+    if not looks:
+        few = "too few images to halve on: all were looked at closely" if len(kept) > 8 else ""
+        return [f"{num_asked} backbones, {few}"] if few else []
+    rounds = list(dict.fromkeys(look.images for look in looks))
+    told = ", ".join(f"{sum(one.images == count for one in looks)} on {count} images" for count in rounds)
+    return [
+        f"{num_asked} backbones were halved to {len(kept)}: {told}; who left is listed with the score of a ridge head"
+        " on those images, and left by that score alone"
+    ]
