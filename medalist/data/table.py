@@ -1,11 +1,12 @@
-"""ImageTable: which images there are (N rows), their ids, files, splits, labels, classes, groups and weights.
+"""ImageTable: which images there are (N rows), their ids, files, splits, labels, classes, groups, weights and targets.
 
 Axes: N images, C classes. Ids, classes and paths are text and stay text.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ class ImageTable:
         class_names: C names for people where `classes` are codes (COCO category ids), else the same as `classes`.
         groups: (N,) text from a group column, or None.
         weights: (N,) float32 row weights, or None.
+        targets: further columns of the labels by name, (N,) text each; empty where a cell is unknown.
         sample: the sample submission, or None.
         layout: the layout that read it.
         notes: what was inferred, a sentence each.
@@ -81,6 +83,7 @@ class ImageTable:
     class_names: tuple[str, ...] = ()
     groups: np.ndarray | None = None
     weights: np.ndarray | None = None
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
     sample: SampleSubmission | None = None
     layout: str = ""
     notes: tuple[str, ...] = ()
@@ -111,6 +114,7 @@ class ImageTable:
             labels=self.labels[index],
             groups=None if self.groups is None else self.groups[index],
             weights=None if self.weights is None else self.weights[index],
+            targets={name: text_N[index] for name, text_N in self.targets.items()},
         )
 
     def labelled(self) -> ImageTable:

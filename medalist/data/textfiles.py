@@ -40,15 +40,15 @@ class Csv:
         names = tuple(f"column{i + 1}" for i in range(len(self.header)))
         return replace(self, header=names, rows=(self.header, *self.rows), lines=(1, *self.lines))
 
-    def column(self, name: str, option: str) -> int:
-        """Position of the column `name`, which the user gave as `data.<option>`.
+    def column(self, name: str, key: str) -> int:
+        """Position of the column `name`, which the user gave under a key of the recipe.
 
         Raises:
             DataError: there is no such column; lists those there are.
         """
         if name not in self.header:
             raise DataError(
-                f"data.{option}={name!r}: {self.name} has no such column{near(name, self.header)}; "
+                f"{key}={name!r}: {self.name} has no such column{near(name, self.header)}; "
                 f"it has: {', '.join(self.header)}"
             )
         return self.header.index(name)

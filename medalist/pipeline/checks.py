@@ -21,7 +21,7 @@ from medalist.features.views import VIEWS
 from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.learners import num_members
-from medalist.pipeline.tuning.checks import task_faults, tuning_faults
+from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
@@ -64,7 +64,7 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
         tasks = heads.bind(text).facts["tasks"]
         if table.task not in tasks:
             faults.append(f"heads: {text} learns {', '.join(tasks)}, this dataset is {table.task}")
-    faults += task_faults(recipe, table.task)
+    faults += [*task_faults(recipe, table.task), *column_faults(table)]
     if table.weights is not None:
         faults.append("data.weight_column: no head takes row weights yet; leave it out")
     if recipe.data.positive is not None:

@@ -35,6 +35,8 @@ from medalist.submissions.writers import write
 def read(recipe: Recipe, root: Path) -> ImageTable:
     """The dataset as a table; the recipe's `data` section overrides what would be inferred."""
     options = recipe.data.model_dump(exclude_none=True)
+    if recipe.finetune is not None:
+        options["auxiliary"] = tuple(recipe.finetune.auxiliary)
     return layouts.read(root, layout=options.pop("layout", None), options=options)
 
 

@@ -85,6 +85,9 @@ class FinetuneSection(Section):
     head: str = Field("linear", description="linear | dense(units=1024, dropout=0.5) | arcface")
     start: Literal["exact", "random"] = Field("exact", description="the head begins as the solution on frozen features")
     loss: str | None = Field(None, description="null: cross_entropy, for tags bce")
+    auxiliary: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {}, description="further columns of the labels that it learns beside: {column: weight of its loss}, or a list"
+    )
     augment: str = Field("random_resized_crop(scale=(0.5, 1.0)) | flip", description="see docs/AUGMENTING.md")
     ramp: RampSection = RampSection()
     mix: str | None = Field(None, description="mixup(alpha=0.2) | cutmix(alpha=1.0)")
@@ -120,6 +123,18 @@ class FinetuneSection(Section):
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return () if value is None else (value,) if isinstance(value, str | dict) else value
+
+    @field_validator("auxiliary", mode="before")
+    @classmethod
+    def _names_weigh_one(cls, value: Any) -> Any:
+        """A list of columns, or one, gives each a weight of 1; a column without a weight is off."""
+        if value is None or isinstance(value, str):
+            value = [value] if value else []
+        if isinstance(value, list | tuple) and all(isinstance(name, str | int) for name in value):
+            value = dict.fromkeys(value, 1.0)
+        if isinstance(value, dict):
+            value = {str(name): weight for name, weight in value.items() if weight != 0}
+        return value
 
     @field_validator("augment", mode="before")
     @classmethod

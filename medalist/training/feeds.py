@@ -1,6 +1,6 @@
 """What comes before a network: images as they are shown in training, the same images unaugmented to judge it by.
 
-Axes: N images, B batch, H W pixels, C classes.
+Axes: N images, B batch, H W pixels, C classes, T targets: classes, then those of auxiliary columns.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from medalist.data.decode import Preprocessing
 from medalist.data.loader import Glance, Stream, originals, stream
 from medalist.data.pixels import Pixels
 from medalist.engines.local import usable_cores
+from medalist.training.auxiliary import Auxiliary
 from medalist.training.heads.contract import counts, is_tags, targets
 from medalist.training.plan import Plan, Step
 
@@ -42,6 +43,7 @@ class Images:
         pixels: the same images decoded, for training alone.
         cache: folder of facts.
         workers: processes that augment; None: as many as pay.
+        auxiliary: further columns of the labels that are learnt, or None.
         waited_s: seconds that trainings waited for images.
     """
 
@@ -54,6 +56,7 @@ class Images:
     pixels: Pixels
     cache: Path
     workers: int | None = None
+    auxiliary: Auxiliary | None = None
     waited_s: float = 0.0
 
     @property
@@ -67,8 +70,9 @@ class Images:
         return is_tags(self.labels)
 
     def targets(self, rows: np.ndarray) -> Tensor:
-        """float32 (B, C) of 0 and 1; never made for more than a batch."""
-        return torch.from_numpy(targets(self.labels[rows], self.num_classes))
+        """float32 (B, T) of 0 and 1, the C classes first; never made for more than a batch."""
+        target_BC = torch.from_numpy(targets(self.labels[rows], self.num_classes))
+        return target_BC if self.auxiliary is None else torch.cat([target_BC, self.auxiliary.targets(rows)], dim=1)
 
     def count(self, rows: np.ndarray) -> Tensor:
         """float32 (C,): how many of the rows are of each class or have each tag."""

@@ -8,7 +8,7 @@ cannot spoil. Killed anywhere and called again it goes on from its checkpoint, a
             clip, step, average
         each epoch:               judge on watched rows, keep the weights, write a checkpoint
 
-Axes: N images, n rows watched, B batch, C classes.
+Axes: N images, n rows watched, B batch, C classes, T targets: classes, then those of auxiliary columns.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Training:
         epoch, number: the step to do next.
         micro: rows that go through the network at once.
         curves: facts of each finished epoch.
-        sums: of the epoch under way: loss times rows, and rows.
+        sums: of the epoch under way: loss times rows, rows, and auxiliary loss times rows.
         seen: of the epoch under way: rows and what was answered of them in training, up to SAMPLE; batches that are
             mixed do not count.
         facts: norms of the first step's gradients; where memory did not suffice.
@@ -92,7 +92,7 @@ class Training:
     number: int = 0
     micro: int = 0
     curves: list[dict[str, Any]] = field(default_factory=list)
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     seen: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -129,7 +129,7 @@ class Training:
         except BackboneError as error:
             self.facts["prefix"] = f"phase {self.phase + 1}: {error}"
             return
-        self.part, self.feed = Network(top, self.net.head), feed
+        self.part, self.feed = Network(top, self.net.head, self.net.auxiliary), feed
 
     def rate(self, step: Step) -> None:
         """Set each group's learning rate for a step."""
@@ -141,18 +141,18 @@ class Training:
 
     def step(self, step: Step, inputs: Batch) -> None:
         """One step of the optimiser; the batch's mean loss is added to the epoch's."""
-        target_BC = self.images.targets(step.rows).to(self.device)
+        target_BT = self.images.targets(step.rows).to(self.device)
         if self.plan.mixes(step.epoch):
             rng = np.random.default_rng([self.plan.seed, MIX, step.epoch, step.number])
-            mixed, target_BC = mixes.bind(self.plan.mix)(inputs[0], target_BC, rng)
+            mixed, target_BT = mixes.bind(self.plan.mix)(inputs[0], target_BT, rng)
             inputs = (mixed,)
         self.rate(step)
         if isinstance(self.net.head, AngularMargin):
             self.net.head.progress = (step.epoch + (step.number + 0.5) / step.num_steps) / self.plan.epochs
         ranks.same_draws(self.net)
         before = draws(self.net)
-        loss, logit_BC = self.gradients(inputs, target_BC)
-        if not math.isfinite(loss):
+        losses, logit_BC = self.gradients(inputs, target_BT)
+        if not math.isfinite(loss := sum(losses)):
             raise DataError(
                 f"training diverged: the loss is {loss} in epoch {step.epoch + 1}, step {step.number + 1}, at a rate of"
                 f" {self.lr():g}; lower finetune.phases[{self.phase}].lr, or set finetune.clip=1.0"
@@ -166,45 +166,61 @@ class Training:
             undo = climb(network.trained(self.net), self.plan.sam, adaptive=self.plan.sam_adaptive)
             set_draws(self.net, before)
             with network.still(self.net):
-                self.gradients(inputs, target_BC)
+                self.gradients(inputs, target_BT)
             descend(undo)
         if self.plan.clip:
             nn.utils.clip_grad_norm_(network.trained(self.net), self.plan.clip)
         self.optimiser.step()
         if self.ema:
             self.ema.update(self.net)
-        self.sums = [self.sums[0] + loss * len(step.rows), self.sums[1] + len(step.rows)]
+        added = (losses[0] * len(step.rows), len(step.rows), losses[1] * len(step.rows))
+        self.sums = [before + more for before, more in zip(self.sums, added, strict=True)]
         self.epoch, self.number = (step.epoch + 1, 0) if step.last else (step.epoch, step.number + 1)
 
-    def gradients(self, inputs: Batch, target_BC: Tensor) -> tuple[float, Tensor]:
-        """Gradients of the batch's mean loss over all ranks, in micro-batches; smaller ones where memory is scarce."""
+    def gradients(self, inputs: Batch, target_BT: Tensor) -> tuple[list[float], Tensor]:
+        """Gradients of the batch's mean loss over all ranks, in micro-batches; smaller ones where memory is scarce.
+
+        Returns:
+            The mean loss and the mean auxiliary one, and the rank's own logits (B, C).
+        """
+        if self.images.auxiliary:
+            own_BC, others_BE = target_BT.tensor_split([self.images.num_classes], dim=1)
+            target_BT = torch.cat([own_BC, self.images.auxiliary.weighed(others_BE)], dim=1)
         before = draws(self.net)
         while True:
             try:
-                loss, logit_BC = self.passes(inputs, target_BC)
+                losses, logit_BC = self.passes(inputs, target_BT)
                 break
             except RuntimeError as error:
                 if not out_of_memory(error) or self.micro == 1:
                     raise
-                self.micro = max(1, min(self.micro, len(target_BC)) // 2)
+                self.micro = max(1, min(self.micro, len(target_BT)) // 2)
                 self.facts.setdefault("out_of_memory", []).append([self.epoch, self.number, self.micro])
                 set_draws(self.net, before)
-        return ranks.mean_gradients(network.trained(self.net), loss, len(target_BC)), logit_BC
+        return ranks.mean_gradients(network.trained(self.net), losses, len(target_BT)), logit_BC
 
-    def passes(self, inputs: Batch, target_BC: Tensor) -> tuple[float, Tensor]:
-        """Forward and backward, a micro-batch at a time; the mean loss, and the logits."""
+    def passes(self, inputs: Batch, target_BT: Tensor) -> tuple[list[float], Tensor]:
+        """Forward and backward, a micro-batch at a time; the mean losses, and the logits (B, C)."""
         self.optimiser.zero_grad(set_to_none=True)
-        total, logits = 0.0, []
-        for start in range(0, len(target_BC), self.micro):
+        totals, logits, own = [0.0, 0.0], [], slice(self.images.num_classes)
+        for start in range(0, len(target_BT), self.micro):
             part = slice(start, start + self.micro)
             with self.precision():
-                logit_BC = self.part(*(array[part] for array in inputs), target_BC=target_BC[part])
-            share = len(target_BC[part]) / len(target_BC)
-            loss = self.loss(logit_BC.float(), target_BC[part], count_C=self.count_C) * share
-            loss.backward()
-            total += float(loss.detach())
-            logits.append(logit_BC.detach().float())
-        return total, torch.cat(logits)
+                logit_BT = self.part(*(array[part] for array in inputs), target_BC=target_BT[part, own])
+            share = len(target_BT[part]) / len(target_BT)
+            losses = [loss * share for loss in self.losses(logit_BT.float(), target_BT[part])]
+            torch.autograd.backward(losses[0] + losses[1])
+            totals = [total + float(loss.detach()) for total, loss in zip(totals, losses, strict=True)]
+            logits.append(logit_BT[:, own].detach().float())
+        return totals, torch.cat(logits)
+
+    def losses(self, logit_BT: Tensor, target_BT: Tensor) -> list[Tensor]:
+        """The task's loss and the auxiliary one, 0 without such columns."""
+        own, others = slice(self.images.num_classes), slice(self.images.num_classes, None)
+        loss = self.loss(logit_BT[:, own], target_BT[:, own], count_C=self.count_C)
+        if self.images.auxiliary is None:
+            return [loss, torch.zeros(())]
+        return [loss, self.images.auxiliary.loss(logit_BT[:, others], target_BT[:, others])]
 
     def precision(self) -> AbstractContextManager[Any]:
         """The context in which the network runs."""

@@ -30,6 +30,8 @@ def finish_epoch(training: Training, watched: np.ndarray | None) -> None:
     """
     done = training.epoch - 1
     fact: dict[str, Any] = {"epoch": done, "train_loss": training.sums[0] / training.sums[1], "lr": training.lr()}
+    if training.images.auxiliary:
+        fact["auxiliary_loss"] = training.sums[2] / training.sums[1]
     if training.seen:
         rows, prob_nC = (np.concatenate(parts) for parts in zip(*training.seen, strict=True))
         with suppress(MedalistError, ValueError):  # so few rows may lack what a metric needs; it is only shown
@@ -47,7 +49,7 @@ def finish_epoch(training: Training, watched: np.ndarray | None) -> None:
     if training.plateau:
         fact["factor"] = training.plateau.now
     training.curves.append(fact)
-    training.sums, training.seen = [0.0, 0.0], []
+    training.sums, training.seen = [0.0, 0.0, 0.0], []
 
 
 def weights_of(epoch: int) -> str:

@@ -1,6 +1,6 @@
 """A backbone and a head as one network that trains: what of it trains in a phase, at which rate, and its arrays.
 
-Axes: B batch, H W pixels, D features, C classes.
+Axes: B batch, H W pixels, D features, C classes, E classes of auxiliary columns.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from medalist.training.norms import set_norms
 from medalist.training.optim.optimisers import split_decay
 from medalist.training.plan import Phase, Plan
 
+PARTS = ("body", "head", "auxiliary")
+
 
 class Network(nn.Module):
     """Images (B, 3, H, W) -> logits (B, C); the head computes in float32 whatever the body does.
@@ -27,18 +29,22 @@ class Network(nn.Module):
     Args:
         body: a backbone without its classifier, images -> pooled features.
         head: see `neural`.
+        auxiliary: pooled features -> (B, E), see `Auxiliary`; it speaks only in training.
     """
 
-    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+    def __init__(self, body: nn.Module, head: nn.Module, auxiliary: nn.Module | None = None) -> None:
         super().__init__()
-        self.body, self.head = body, head
+        self.body, self.head, self.auxiliary = body, head, auxiliary
 
     def forward(self, *inputs: Tensor, target_BC: Tensor | None = None) -> Tensor:
-        """Logits (B, C); `target_BC` is for heads with a margin, in training."""
+        """Logits (B, C), in training (B, C + E); `target_BC` is for heads with a margin, in training."""
         x_BD = self.body(*inputs)
         with torch.autocast(x_BD.device.type, enabled=False):
-            logit_BC: Tensor = self.head(x_BD.float(), target_BC)
-        return logit_BC
+            x_BD = x_BD.float()
+            logit_BC: Tensor = self.head(x_BD, target_BC)
+            if self.auxiliary is None or not self.training:
+                return logit_BC
+            return torch.cat([logit_BC, self.auxiliary(x_BD)], dim=1)
 
 
 def enter(network: Network, phase: Phase, batchnorm: str) -> list[dict[str, Any]]:
@@ -50,7 +56,7 @@ def enter(network: Network, phase: Phase, batchnorm: str) -> list[dict[str, Any]
         batchnorm: one of `norms.POLICIES`.
 
     Returns:
-        Parameter groups of an optimiser: a layer each, then the head, weights apart from what is not decayed; `lr` and
+        Parameter groups of an optimiser: a layer each, then the heads, weights apart from what is not decayed; `lr` and
         the same under `base_lr`, which schedules multiply.
     """
     found = layers(network.body)
@@ -63,7 +69,8 @@ def enter(network: Network, phase: Phase, batchnorm: str) -> list[dict[str, Any]
     groups = []
     for layer, rate in zip(found, rates, strict=True):
         groups += _groups([(name, named[name]) for name in layer.params], rate)
-    return groups + _groups(list(network.head.named_parameters()), phase.head_lr)
+    heads = [pair for module in (network.head, network.auxiliary) if module for pair in module.named_parameters()]
+    return groups + _groups(heads, phase.head_lr)
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], lr: float) -> list[dict[str, Any]]:
@@ -94,17 +101,24 @@ def untouched(network: Network, plan: Plan, phase: int) -> int:
 
 
 def weights(network: Network, names: list[str]) -> Arrays:
-    """Copies of the named arrays of the body, and of all of the head's, as `body.NAME` and `head.NAME`."""
-    body = network.body.state_dict()
-    arrays = prefixed({name: body[name].detach().cpu().numpy().copy() for name in names}, "body")
-    return arrays | prefixed({k: v.detach().cpu().numpy().copy() for k, v in network.head.state_dict().items()}, "head")
+    """Copies of the named arrays of the body and of all of the other parts', as `PART.NAME`."""
+    arrays: Arrays = {}
+    for part, module in _parts(network):
+        state = module.state_dict()
+        kept = names if part == "body" else list(state)
+        arrays |= prefixed({name: state[name].detach().cpu().numpy().copy() for name in kept}, part)
+    return arrays
 
 
 def set_weights(network: Network, arrays: Arrays) -> None:
     """Put back what `weights` gave."""
-    for part in ("body", "head"):
+    for part, module in _parts(network):
         state = {name: torch.from_numpy(np.array(array)) for name, array in group(arrays, part).items()}
-        getattr(network, part).load_state_dict(state, strict=False)
+        module.load_state_dict(state, strict=False)
+
+
+def _parts(network: Network) -> list[tuple[str, nn.Module]]:
+    return [(part, module) for part in PARTS if (module := getattr(network, part)) is not None]
 
 
 def trained(network: Network) -> list[nn.Parameter]:

@@ -4,7 +4,7 @@ Started by `torchrun`, each process calls `join` and then the same training. Onl
 checkpoint. BatchNorm must be frozen, as no rank sees the whole batch; images are mixed with those of the same rank.
 One process alone is a world of one, in which nothing here does anything.
 
-Axes: B rows of a batch.
+Axes: V values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from medalist.errors import RecipeError
 from medalist.training.neural.heads import draws, set_draws
@@ -68,26 +68,33 @@ def shared(work: Callable[[], Iterator[Step]]) -> Iterator[Step]:
         yield replace(step, rows=np.array_split(step.rows, world())[rank()])
 
 
-def mean_gradients(parameters: Sequence[nn.Parameter], loss: float, num_rows: int) -> float:
-    """Make gradients of the mean over own rows those of the mean over all ranks' rows, in place; the same of the loss.
+def mean_gradients(parameters: Sequence[nn.Parameter], losses: Sequence[float], num_rows: int) -> list[float]:
+    """Make gradients of the mean over own rows those of the mean over all ranks' rows, in place; the same of losses.
 
     Args:
         parameters: those that train, in the same order everywhere.
-        loss: mean over own rows.
+        losses: means over own rows.
         num_rows: own.
     """
     if world() == 1:
-        return loss
+        return list(losses)
     gradients = [p.grad for p in parameters if p.grad is not None]
-    parts = [gradient.reshape(-1).float() * num_rows for gradient in gradients]
-    flat = torch.cat([*parts, torch.tensor([loss * num_rows, num_rows], device=parts[0].device)])
-    distributed.all_reduce(flat)
-    flat /= flat[-1].clone()
+    parts = [gradient.reshape(-1).float() for gradient in gradients]
+    flat = mean(torch.cat([*parts, torch.tensor(losses, device=parts[0].device)]), num_rows)
     start = 0
     for gradient in gradients:
         gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
         start += gradient.numel()
-    return float(flat[-2])
+    return [float(value) for value in flat[start:]]
+
+
+def mean(value_V: Tensor, num_rows: int) -> Tensor:
+    """The mean over all ranks' rows of what is a mean over own rows, float32 (V,)."""
+    if world() == 1:
+        return value_V
+    flat = torch.cat([value_V * num_rows, torch.tensor([float(num_rows)], device=value_V.device)])
+    distributed.all_reduce(flat)
+    return flat[:-1] / flat[-1]
 
 
 def told(value: Any) -> Any:

@@ -22,6 +22,7 @@ def table() -> ImageTable:
         labels=np.array([0, 2, -1, 1], np.int32),
         groups=np.array(["x", "x", "y", "z"]),
         weights=np.array([1, 2, 3, 4], np.float32),
+        targets={"kind": np.array(["007", "", "", "no"])},
     )
 
 
@@ -35,6 +36,7 @@ def test_rows_are_taken_together_in_the_order_asked_for(table: ImageTable) -> No
     assert np.asarray(taken.labels).tolist() == [1, 0]
     assert taken.groups.tolist() == ["z", "x"]
     assert taken.weights.tolist() == [4, 1]
+    assert {name: text_N.tolist() for name, text_N in taken.targets.items()} == {"kind": ["no", "007"]}
     assert len(taken) == 2
 
 

@@ -52,7 +52,9 @@ class Workshop:
         from medalist.training.neural.heads import neural
 
         head = neural.bind(plan.head)(self.images.backbone.num_features, NUM_CLASSES, seed=plan.seed)
-        net = Network(self.images.backbone.build(("pooled",)), head)
+        columns = self.images.auxiliary
+        others = columns.layer(self.images.backbone.num_features) if columns else None
+        net = Network(self.images.backbone.build(("pooled",)), head, others)
         facts: dict[str, Any] = {"rows": np.arange(24), "better": "higher", "score": self.accuracy, **changes}
         net = net.to(memory_format=torch.channels_last)
         return Training(plan=plan, net=net, images=self.images, folder=self.folder / folder, **facts)

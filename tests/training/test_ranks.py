@@ -16,10 +16,12 @@ from safetensors.numpy import load_file
 
 from medalist.errors import RecipeError
 from medalist.training import ranks
+from medalist.training.auxiliary import Auxiliary
 from medalist.training.finetune import finetune
 from medalist.training.plan import Phase, Plan, steps
 
 WATCHED = np.arange(24, 40)
+CELLS = np.array([f"kind {row % 5}" if row % 3 else "" for row in range(40)])
 
 # Each process of `torchrun`: makes the training anew from what the test wrote down.
 SCRIPT = """
@@ -32,6 +34,7 @@ from medalist.backbones.backbone import override
 from medalist.data.pixels import Pixels
 from medalist.store import hash_bytes
 from medalist.training import ranks
+from medalist.training.auxiliary import Auxiliary
 from medalist.training.feeds import Images
 from medalist.training.finetune import Training, finetune
 from medalist.training.network import Network
@@ -44,14 +47,17 @@ if __name__ == "__main__":
     root, paths = Path(told["root"]), tuple(told["paths"])
     hashes = [hash_bytes((root / path).read_bytes()) for path in paths]
     cache, labels = Path(told["cache"]), np.array(told["labels"])
+    columns = Auxiliary.of({"kind": np.array(told["cells"])}, told["columns"])
     images = Images(
         backbone=override(open_backbone("embedded"), size=32), root=root, paths=paths, ids=paths, labels=labels,
         num_classes=4, pixels=Pixels.build(root, list(paths), hashes, side=40, cache=cache), cache=cache, workers=0,
+        auxiliary=columns,
     )
     phases = tuple(Phase(**{**phase, "size": tuple(phase["size"])}) for phase in told["plan"].pop("phases"))
     ramp = tuple(told["plan"].pop("ramp"))
     plan = Plan(phases, ramp=ramp, **told["plan"])
-    net = Network(images.backbone.build(("pooled",)), neural.bind(plan.head)(320, 4, seed=plan.seed))
+    head = neural.bind(plan.head)(320, 4, seed=plan.seed)
+    net = Network(images.backbone.build(("pooled",)), head, columns.layer(320) if columns else None)
     def score(rows, prob): return float((prob.argmax(axis=1) == labels[rows]).mean())
     training = Training(
         plan=plan, net=net.to(memory_format=torch.channels_last), images=images, rows=np.arange(24), score=score,
@@ -70,6 +76,7 @@ def together(workshop: Any, plan: Plan, folder: Path, until: int | None = None) 
     images = workshop.images
     facts = {"root": str(images.root), "paths": images.paths, "cache": str(images.cache), "folder": str(folder)}
     facts |= {"labels": images.labels.tolist(), "plan": asdict(plan), "until": until}
+    facts |= {"cells": CELLS.tolist(), "columns": {"kind": 0.5} if images.auxiliary else {}}
     (workshop.folder / "told.json").write_text(json.dumps(facts))
     (workshop.folder / "script.py").write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
@@ -83,14 +90,16 @@ def together(workshop: Any, plan: Plan, folder: Path, until: int | None = None) 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "columns"),
     [
-        {},
-        {"sam": 0.05, "clip": 1.0, "ema": 0.9, "schedule": "plateau(patience=0)"},
+        ({}, {}),
+        ({}, {"kind": 0.5}),
+        ({"sam": 0.05, "clip": 1.0, "ema": 0.9, "schedule": "plateau(patience=0)"}, {}),
     ],
 )
-def test_two_processes_end_where_one_does(workshop: Any, changes: dict[str, Any]) -> None:
-    """Twenty-one steps, frozen norms, float32."""
+def test_two_processes_end_where_one_does(workshop: Any, changes: dict[str, Any], columns: dict[str, float]) -> None:
+    """Twenty-one steps, frozen norms, float32; of an auxiliary column a third is unknown."""
+    workshop.images.auxiliary = Auxiliary.of({"kind": CELLS}, columns)
     plan = workshop.plan(("last 30 %", 3), ("all", 4), **{"optimiser": "momentum", **changes})
     alone = workshop.tuned(plan, "alone")
     found = together(workshop, plan, workshop.folder / "two")

@@ -31,12 +31,18 @@ def read(root: str | Path, *, layout: str | None = None, options: Mapping[str, A
         Training and validation rows with labels, then test rows in the order of the sample submission.
 
     Raises:
-        DataError: no layout fits, or several do, or the data cannot be used; the message says what was seen.
+        DataError: no layout fits, or several do, or the data cannot be used, or has no columns of its own where
+            `auxiliary` names some; the message says what was seen.
         RecipeError: an option is wrong.
     """
     chosen = Options.of({**(options or {}), **({"layout": layout} if layout else {})})
     tree = list_tree(Path(root), allow_outside=chosen.allow_outside)
     name, claim = _identify(tree, chosen)
+    if chosen.auxiliary and "auxiliary" not in layouts.bind(name).facts["takes"]:
+        raise DataError(
+            f"finetune.auxiliary={chosen.auxiliary[0]!r}: auxiliary targets are columns of a CSV of labels, and {root} "
+            f"is read as {name} ({claim.evidence}); leave finetune.auxiliary out"
+        )
     rows = claim.read()
     rows.notes.insert(0, f"layout {name}: {claim.evidence}")
     return assemble(tree, rows, chosen, name)

@@ -50,6 +50,7 @@ def assemble(tree: Tree, rows: Rows, options: Options, layout: str) -> ImageTabl
         class_names=rows.class_names or classes,
         groups=None if rows.groups is None else np.array(rows.groups + [""] * num_test, dtype=np.str_),
         weights=None if rows.weights is None else np.array(rows.weights + [1.0] * num_test, dtype=np.float32),
+        targets={name: np.array(cells + [""] * num_test, np.str_) for name, cells in rows.targets.items()},
         sample=sample,
         layout=layout,
         notes=tuple(rows.notes),

@@ -16,6 +16,7 @@ from medalist.errors import MedalistError, RecipeError, near
 from medalist.registry import Registry
 
 WRITTEN, IMPLIED = 2, 1
+EXPECTED = {bool: "true or false", str: "text", tuple: "a tuple of names"}
 
 
 class DeclinedError(MedalistError):
@@ -36,6 +37,7 @@ class Options:
         path_template: where an image lies, such as `train/{category_id + 1}/{image_id}.jpg`.
         positive: the class whose probability the sample submission asks for.
         pattern: how a file name holds its class, such as `{label}.{number}`.
+        auxiliary: further columns of the labels file to keep, the keys of the recipe's `finetune.auxiliary`.
         allow_outside: whether links and paths may lead out of the root.
     """
 
@@ -51,6 +53,7 @@ class Options:
     path_template: str | None = None
     positive: str | None = None
     pattern: str | None = None
+    auxiliary: tuple[str, ...] = ()
     allow_outside: bool = False
 
     @classmethod
@@ -65,9 +68,9 @@ class Options:
         for key, value in given.items():
             if key not in known:
                 raise RecipeError(f"data.{key} is no option{near(key, known)}; there are: {', '.join(known)}")
-            wanted = bool if key == "allow_outside" else str
+            wanted = {"allow_outside": bool, "auxiliary": tuple}.get(key, str)
             if not isinstance(value, wanted) or value == "":
-                raise RecipeError(f"data.{key}={value!r}: expected {'true or false' if wanted is bool else 'text'}")
+                raise RecipeError(f"data.{key}={value!r}: expected {EXPECTED[wanted]}")
         return cls(**given)
 
     def given(self) -> set[str]:
@@ -88,6 +91,7 @@ class Rows:
         classes: the class list in order where the layout knows it, else None (sorted, or from a class list file).
         class_names: names for people, where `classes` are codes.
         groups, weights: N values each, or None.
+        targets: N cells of each auxiliary column.
         test: id -> file (empty for none) where the layout itself lists test images, else None.
         joiner: text between tags, as found.
         notes, rejected: what was inferred; what was left out.
@@ -102,6 +106,7 @@ class Rows:
     class_names: tuple[str, ...] = ()
     groups: list[str] | None = None
     weights: list[float] | None = None
+    targets: dict[str, list[str]] = field(default_factory=dict)
     test: dict[str, str] | None = None
     joiner: str = ","
     notes: list[str] = field(default_factory=list)
@@ -117,6 +122,7 @@ class Rows:
             column = getattr(self, name)
             if column is not None:
                 setattr(self, name, [column[i] for i in keep])
+        self.targets = {name: [cells[i] for i in keep] for name, cells in self.targets.items()}
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,6 @@ class Claim:
 
 
 Layout = Callable[[Tree, Options], Claim]
-COMMON_OPTIONS = frozenset({"layout", "sample", "positive", "allow_outside"})
+COMMON_OPTIONS = frozenset({"layout", "sample", "positive", "allow_outside", "auxiliary"})
 # Registered with `takes`: the options it understands beside the common ones; with others given, it declines.
 layouts: Registry[Layout] = Registry("layout")

@@ -16,7 +16,7 @@ from medalist.data.table import TRAIN, VALID, Rejected
 from medalist.data.textfiles import Csv
 from medalist.errors import DataError
 
-CSV_OPTIONS = ("labels", "id_column", "label_column", "group_column", "weight_column", "vocabulary")
+CSV_OPTIONS = ("labels", "id_column", "label_column", "group_column", "weight_column", "vocabulary", "auxiliary")
 CSV_SUFFIXES = (".csv", ".tsv")
 LABEL_COLUMNS = ("label", "labels", "class", "tags", "tag", "target", "category", "category_id", "class_id", "species")
 LABEL_FILE = re.compile("train|label|annot|tags|class", re.IGNORECASE)
@@ -98,7 +98,7 @@ def _roles(csv: Csv, finder: Finder, options: Options) -> LabelFile:
         DeclinedError: no column names files, or none or several can be the label.
     """
     shares = [_share([row[column] for row in csv.rows], finder) for column in range(len(csv.header))]
-    by_id = csv.column(options.id_column, "id_column") if options.id_column else None
+    by_id = csv.column(options.id_column, "data.id_column") if options.id_column else None
     file = by_id if by_id is not None and shares[by_id] >= ENOUGH else max(range(len(shares)), key=shares.__getitem__)
     chosen = options.labels is not None
     if shares[file] < ENOUGH and not (chosen and shares[file] > 0):
@@ -122,8 +122,8 @@ def _share(values: Sequence[str], finder: Finder) -> float:
 
 def _label_column(csv: Csv, taken: set[int], options: Options) -> int:
     if options.label_column:
-        return csv.column(options.label_column, "label_column")
-    reserved = {options.group_column, options.weight_column}
+        return csv.column(options.label_column, "data.label_column")
+    reserved = {options.group_column, options.weight_column, *options.auxiliary}
     left = [i for i, name in enumerate(csv.header) if i not in taken and name not in reserved]
     named = [i for i in left if csv.header[i].lower() in LABEL_COLUMNS]
     if len(named) == 1 or len(left) == 1:
@@ -141,7 +141,10 @@ def read_rows(tree: Tree, found: LabelFile, options: Options) -> Rows:
     rows = Rows()
     rows.groups = [] if options.group_column else None
     rows.weights = [] if options.weight_column else None
+    rows.targets = {name: [] for name in options.auxiliary}
     header = found.csv.header
+    if (name := header[found.label]) in options.auxiliary:
+        raise DataError(f"finetune.auxiliary={name!r}: this column of {found.csv.name} is the label; leave it out")
     rows.notes.append(f"{found.csv.name}: images by {header[found.file]!r}, labels from {header[found.label]!r}")
     _append(rows, found, options, TRAIN)
     for name in tree.documents(*CSV_SUFFIXES):
@@ -168,11 +171,14 @@ def _append(rows: Rows, source: LabelFile, options: Options, split: int) -> None
     rows.ids += [csv.rows[i][source.id] for i in found]
     rows.labels += [(csv.rows[i][source.label],) for i in found]
     if rows.groups is not None:
-        column = csv.column(str(options.group_column), "group_column")
+        column = csv.column(str(options.group_column), "data.group_column")
         rows.groups += [csv.rows[i][column] for i in found]
     if rows.weights is not None:
-        column = csv.column(str(options.weight_column), "weight_column")
+        column = csv.column(str(options.weight_column), "data.weight_column")
         rows.weights += [weight(csv.rows[i][column], f"{csv.name}:{csv.lines[i]}") for i in found]
+    for name, cells in rows.targets.items():
+        column = csv.column(name, "finetune.auxiliary")
+        cells += [csv.rows[i][column] if csv.rows[i][column].strip() else "" for i in found]
 
 
 def weight(value: object, place: str) -> float:

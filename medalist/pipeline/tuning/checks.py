@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from medalist.backbones import Backbone
+from medalist.data.table import ImageTable
 from medalist.data.views.policy import Policy
 from medalist.errors import MedalistError, RecipeError
 from medalist.pipeline.backbones import tuned_backbones
@@ -50,6 +52,16 @@ def task_faults(recipe: Recipe, task: str) -> Iterator[str]:
             names = (name for name in registry if task in registry.bind(name).facts["tasks"])
             told = f"{bound.name} does not learn {task}, this dataset's task"
             yield f"finetune.{key}: {told}; those that do: {', '.join(names)}"
+
+
+def column_faults(table: ImageTable) -> Iterator[str]:
+    """Auxiliary columns that teach nothing: of one value, or of another value in each row."""
+    for name, text_N in table.labelled().targets.items():
+        counts = Counter(text for text in text_N.tolist() if text)
+        if len(counts) < 2:
+            yield f"finetune.auxiliary: {name!r} has {len(counts)} known values, two at least teach; leave it out"
+        elif max(counts.values()) == 1:
+            yield f"finetune.auxiliary: each of the {len(counts)} values of {name!r} is in one row alone; leave it out"
 
 
 def _refused(key: str, bind: Callable[[str], Any], text: str) -> Iterator[str]:

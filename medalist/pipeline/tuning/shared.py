@@ -132,6 +132,7 @@ class Tuning:
             "labels": label_lists(train),
             "folds": self.folds.hash,
             "classes": train.class_hash,
+            "auxiliary": {name: text_N.tolist() for name, text_N in train.targets.items()},
         }
         return hash_json(facts)
 
@@ -139,6 +140,13 @@ class Tuning:
     def tags(self) -> bool:
         """Label sets."""
         return is_tags(self.features.train.labels)
+
+    @cached_property
+    def auxiliary(self) -> Any:
+        """Further columns of the labels that are learnt; None without any."""
+        from medalist.training.auxiliary import Auxiliary
+
+        return Auxiliary.of(self.features.train.targets, self.settings.auxiliary)
 
     @cached_property
     def images(self) -> Any:
@@ -160,6 +168,7 @@ class Tuning:
             pixels=pixels,
             cache=self.cache,
             workers=self.settings.workers,
+            auxiliary=self.auxiliary,
         )
 
     @cached_property

@@ -156,7 +156,8 @@ def network_of(tuning: Tuning, start: Start = None) -> Any:
     head = neural.bind(tuning.plan.head)(tuning.backbone.num_features, tuning.num_classes, seed=tuning.recipe.seed)
     if start is not None:
         start(head)
-    net = Network(tuning.backbone.build(("pooled",)), head)
+    others = tuning.auxiliary.layer(tuning.backbone.num_features) if tuning.auxiliary else None
+    net = Network(tuning.backbone.build(("pooled",)), head, others)
     if tuning.begin is not None:
         set_weights(net, tuning.begin)
     return net
