@@ -17,6 +17,7 @@ from medalist.evidence.estimates import interval95
 from medalist.evidence.selection import BestOfMany
 from medalist.registry import Bound
 
+MOST_Z = 100.0  # beyond it a forecast of no spread makes z absurd
 FEW_BLOCKS = 300  # a test set of fewer blocks is drawn in groups as they are
 
 
@@ -38,6 +39,19 @@ class Surprise(NamedTuple):
 
     z: float
     p: float
+
+    def told(self, better: str) -> str:
+        """With its sign in words, for a metric of which `higher` or `lower` is better; chance alone has none.
+
+        >>> Surprise(-2.5, 0.012).told("higher"), Surprise(-0.1, 0.92).told("higher")
+        ('z -2.5, worse than forecast', 'z -0.1, as forecast')
+        """
+        size = f"z {self.z:+.1f}" if abs(self.z) <= MOST_Z else f"z more than {MOST_Z:.0f}"
+        if abs(self.z) < 1:
+            return f"{size}, as forecast"
+        if abs(self.z) < 2:
+            return f"{size}, within what was forecast"
+        return f"{size}, {'better' if (self.z > 0) == (better == 'higher') else 'worse'} than forecast"
 
 
 class Ranks(NamedTuple):

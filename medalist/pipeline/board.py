@@ -24,8 +24,6 @@ from medalist.submissions.handed_in import HandIn, hand_ins
 
 FEW = 4  # hand-ins; below it a correlation has no interval
 
-MOST_Z = 100.0  # beyond it a forecast of no spread makes z absurd
-
 Entry = tuple[Path, HandIn]
 
 
@@ -89,19 +87,13 @@ def _table(entries: Sequence[Entry], public_share: float) -> list[str]:
         )
         z = ""
         if one.forecast is not None and one.public is not None:
-            z = _against(surprise(on_share(one.forecast, one.stderr, public_share), one.public).z, one.metric)
+            found_z = surprise(on_share(one.forecast, one.stderr, public_share), one.public)
+            z = found_z.told(metrics.bind(one.metric).facts["better"])
         lines.append(
             f"{folder!s:{width}s}  {one.time:25s} {one.score:8.4f} +- {one.stderr:.4f}  {low_high:26s}"
             f" {_told(one.public):>8s} {_told(one.private):>7s}  {z}".rstrip()
         )
     return lines
-
-
-def _against(z: float, metric: str) -> str:
-    """Standard errors from the forecast, and whether that is good."""
-    better = (z > 0) == (metrics.bind(metric).facts["better"] == "higher")
-    size = f"z {z:+.1f}" if abs(z) <= MOST_Z else f"z more than {MOST_Z:.0f}"
-    return f"{size}, {'better' if better else 'worse'} than forecast" if z else size
 
 
 def _told(score: float | None) -> str:

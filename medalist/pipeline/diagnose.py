@@ -25,11 +25,12 @@ from medalist.features.bank import FeatureBank
 from medalist.metrics import metrics
 from medalist.pipeline import causes
 from medalist.pipeline.blend import members_of
-from medalist.pipeline.board import MOST_Z, on_share
+from medalist.pipeline.board import on_share
 from medalist.pipeline.causes import Cause, Seen
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
+from medalist.pipeline.predict import home
 from medalist.pipeline.recomputed import MOST, features_recomputed
 from medalist.pipeline.submit import check_score
 from medalist.pipeline.way import read
@@ -73,12 +74,14 @@ def diagnose(
     metric, forecast = metrics.bind(decision_of(folder)["metric"]), _forecast(folder, share)
     check_score(metric.text, lb, "--lb")
     ranked = ranked_causes(folder, lb, forecast, data=data, cache=cache, tried=tried, sink=sink)
-    z, p = surprise(forecast, lb)
+    found = surprise(forecast, lb)
+    z, p = found
     worse = (lb - forecast.score) * (1 if metric.facts["better"] == "higher" else -1) < 0
     low, high = forecast.interval95
     lines = [
         f"{metric.text} {lb:.4f} on the leaderboard; expected {forecast.score:.4f} +- {forecast.stderr:.4f} (95 %"
-        f" {low:.4f} to {high:.4f}) on {forecast.num_test} test images: z {_z(z, worse)}, p {p:.2g}",
+        f" {low:.4f} to {high:.4f}) on {forecast.num_test} test images: {found.told(metric.facts['better'])},"
+        f" p {p:.2g}",
         _verdict(z, worse),
         *(
             f"{place}. {one.name}: {_explains(one, forecast, lb)}. {one.evidence}"
@@ -103,12 +106,6 @@ def _forecast(folder: Path, share: float) -> Forecast:
     if not 0 < share <= 1:
         raise MismatchError(f"got --share {share}, expected a share of the test images, above 0 and at most 1")
     return on_share(summary["forecast"], summary["score_stderr"], share)
-
-
-def _z(z: float, worse: bool) -> str:
-    """With its sign in words; a forecast of no spread makes it absurdly large."""
-    size = f"{z:+.1f}" if abs(z) <= MOST_Z else f"more than {MOST_Z:.0f}"
-    return f"{size} ({'worse' if worse else 'better'} than forecast)" if z else size
 
 
 def _verdict(z: float, worse: bool) -> str:
@@ -185,7 +182,7 @@ def _configurations(folder: Path, field: Field, metric: str) -> list[np.ndarray]
 def _imports(folder: Path) -> list[Predictions]:
     """The imported predictions behind a folder's answers: its own, or of a blend's members that are still there."""
     facts = decision_of(folder)
-    parts = [folder / source["folder"] for source in facts.get("sources", ())]
+    parts = [home(folder) / source["folder"] for source in facts.get("sources", ())]
     runs = [part.parent.parent for part in parts if part.is_dir()]
     kept = [run for run in dict.fromkeys(runs) if decision_of(run)["kind"] == "import"]
     return [final_predictions(run) for run in ([folder] if facts["kind"] == "import" else kept)]
@@ -194,7 +191,7 @@ def _imports(folder: Path) -> list[Predictions]:
 def _table(folder: Path, data: Path) -> ImageTable:
     """The dataset, read as the run read it; of a blend as the first of its runs that has a recipe."""
     facts = decision_of(folder)
-    runs = [(folder / source["folder"]).parent.parent for source in facts.get("sources", ())]
+    runs = [(home(folder) / source["folder"]).parent.parent for source in facts.get("sources", ())]
     recipes = [file for run in (folder, *runs) if (file := run / "recipe.yaml").is_file()]
     return read(load_recipe(recipes[0]) if recipes else load_recipe(metric="accuracy"), data)
 

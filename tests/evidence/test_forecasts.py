@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from medalist.errors import MismatchError
-from medalist.evidence import Forecast, best_of_many, forecast, rank_interval, surprise
+from medalist.evidence import Forecast, Surprise, best_of_many, forecast, rank_interval, surprise
 from medalist.metrics import f1_macro
 
 
@@ -81,6 +81,25 @@ def test_surprise_is_a_z_score() -> None:
     assert surprise(given, 0.87) == pytest.approx((-3.0, 2 * norm.sf(3)))
     assert surprise(Forecast(1.0, 0.0, (1.0, 1.0), 5), 0.5) == (-np.inf, 0.0)
     assert surprise(Forecast(1.0, 0.0, (1.0, 1.0), 5), 1.0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("z", "better", "told"),
+    [
+        (0.0, "higher", "z +0.0, as forecast"),
+        (-0.1, "higher", "z -0.1, as forecast"),
+        (0.99, "lower", "z +1.0, as forecast"),
+        (1.0, "higher", "z +1.0, within what was forecast"),
+        (-1.9, "higher", "z -1.9, within what was forecast"),
+        (2.0, "higher", "z +2.0, better than forecast"),
+        (2.0, "lower", "z +2.0, worse than forecast"),
+        (-3.0, "higher", "z -3.0, worse than forecast"),
+        (-3.0, "lower", "z -3.0, better than forecast"),
+        (-np.inf, "higher", "z more than 100, worse than forecast"),
+    ],
+)
+def test_only_two_standard_errors_are_better_or_worse(z: float, better: str, told: str) -> None:
+    assert Surprise(z, 0.5).told(better) == told
 
 
 def test_ranks_on_a_board_by_hand() -> None:

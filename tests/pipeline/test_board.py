@@ -94,9 +94,18 @@ def test_little_is_told_of_little(hand: Hand, tmp_path: Path) -> None:
     assert "two are needed" in text
 
 
-@pytest.mark.parametrize(("metric", "public", "told"), [("accuracy", 0.4, "worse"), ("log_loss", 0.2, "better")])
+@pytest.mark.parametrize(("metric", "public", "told"), [("accuracy", 0.4, "worse"), ("log_loss", 0.0, "better")])
 def test_the_sign_of_z_has_words(hand: Hand, metric: str, public: float, told: str) -> None:
     assert f", {told} than forecast" in board([hand("one", 2.0, 0, metric=metric, public=public)])
+
+
+def test_what_chance_alone_does_is_not_called_worse(hand: Hand) -> None:
+    folder = hand("one", 2.0, 0)
+    expected = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["forecast"]
+    submit(folder, public=expected["score"] - 0.1 * expected["stderr"])
+    assert ", as forecast" in board([folder])
+    submit(folder, public=expected["score"] - 1.9 * expected["stderr"])  # of all rows; of 30 % of them it is less
+    assert ", within what was forecast" in board([folder])
 
 
 def test_what_cannot_be_compared_is_refused(hand: Hand, tmp_path: Path) -> None:
