@@ -21,7 +21,10 @@ def ablate(
     metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
     backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
     recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: the baseline")] = None,
-    seeds: Annotated[int, typer.Option(help="of each arm; with 2 or more the errors hold the training's noise")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="of each arm; default: 3 where a training draws numbers (fine-tuning, mlp), else 1"),
+    ] = None,
     no_double: Annotated[
         bool, typer.Option("--no-double", help="do not judge regularisers at twice the epochs too")
     ] = False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.experiments.arms import ARMS, Arm, Done, carry_out
 from medalist.experiments.folder import QUESTION, RESULT, TABLE, answered, asking, finish
-from medalist.experiments.judging import Row, rows_of
-from medalist.experiments.questions import Question, Value, ask_all, lengthened, seeded
-from medalist.experiments.verdicts import draw, head_of, recommended, sentence_of, table_of
+from medalist.experiments.judging import Row, corrected_score, rows_of
+from medalist.experiments.questions import Question, Value, ask_all, draws, lengthened, seeded
+from medalist.experiments.verdicts import draw, recommended, sentence_of, table_of
+from medalist.metrics import metrics
 from medalist.pipeline import run_key
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.learners import slug
@@ -30,6 +31,8 @@ from medalist.store import hash_json, write_atomic
 
 RECIPE = "recipe.yaml"
 LONGEST = 80  # characters of an arm's name
+# Of small nets that differ in nothing but their seed, one seed calls every fourth pair different, three one in twenty.
+ENOUGH_SEEDS = 3
 
 
 def ablate(
@@ -38,7 +41,7 @@ def ablate(
     out: Path,
     varied: Sequence[str],
     *,
-    seeds: int = 1,
+    seeds: int | None = None,
     double: bool = True,
     cache: Path | None = None,
     sink: Sink = ignore,
@@ -52,6 +55,7 @@ def ablate(
         out: folder of the experiment.
         varied: the questions; see `questions.ask`.
         seeds: of each arm, for heads, training and folds; with 2 or more the errors hold the training's own noise.
+            None: 3 where a training draws numbers (fine-tuning, mlp), else 1.
         double: keys that want longer training are judged at twice the epochs too.
         cache: see `pipeline.run`.
         sink: takes progress events, `arms` among them.
@@ -61,11 +65,12 @@ def ablate(
         RecipeError: all faults of the questions, then all those of the arms' recipes, before the first run.
         StoreError: `out` holds another experiment, cannot be written, or is being written.
     """
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise RecipeError(f"--seeds {seeds}: expected 1, or 2 and more to count the training's own noise in")
     questions = ask_all(recipe, varied)
     longer = [question for question in questions if double and question.slow]
     arms = arms_of(recipe, questions, longer)
+    seeds = seeds or (ENOUGH_SEEDS if any(draws(arm.recipe) for arm in arms.values()) else 1)
     if not overwrite and (out / QUESTION).is_file() and answered(out, _key(recipe, root, arms, seeds)) is not None:
         text = (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
         return f"{text}\nnothing was computed: this experiment was finished before"
@@ -73,10 +78,29 @@ def ablate(
     with asking(out, _key(recipe, root, arms, seeds), overwrite=overwrite):
         write_atomic(out / RECIPE, recipe.to_yaml().encode())
         runs = _carried_out(arms, seeds, root, out, cache=cache, sink=sink)
-        judged = [rows_of(question, runs, double=question in longer) for question in questions]
-        text, facts = _told(list(arms.values()), judged, runs[recipe.hash], root, out)
+        answers = [_answer(question, runs, question in longer, out) for question in questions]
+        text, facts = _told(list(arms.values()), answers, runs[recipe.hash], root, out)
         finish(out, facts, text)
     return text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a key.
+
+    Args:
+        key: of the recipe.
+        rows: its values, judged.
+        best: the value to take; None: the recipe's own.
+        sentence: for people.
+        chart: name of its PNG file.
+    """
+
+    key: str
+    rows: list[Row]
+    best: Row | None
+    sentence: str
+    chart: str
 
 
 def arms_of(recipe: Recipe, questions: Sequence[Question], longer: Sequence[Question]) -> dict[str, Arm]:
@@ -145,34 +169,60 @@ def _carried_out(
     return runs
 
 
+def _answer(question: Question, runs: Mapping[str, Sequence[Done]], double: bool, out: Path) -> Answer:
+    """Judge a key's values, and draw them."""
+    rows = rows_of(question, runs, double=double)
+    chart = f"{slug(question.key)}.png"
+    draw(rows, out / chart, metric=question.baseline.recipe.metric)
+    return Answer(question.key, rows, recommended(rows), sentence_of(rows, corrected_score(question, runs)), chart)
+
+
 def _told(
-    arms: Sequence[Arm], judged: Sequence[Sequence[Row]], own: Sequence[Done], root: Path, out: Path
+    arms: Sequence[Arm], answers: Sequence[Answer], own: Sequence[Done], root: Path, out: Path
 ) -> tuple[str, dict[str, Any]]:
-    """What is printed, and the same for machines; the charts are drawn on the way."""
+    """What is printed, and the same for machines."""
     metric = own[0].arm.recipe.metric
-    charts = [f"{slug(rows[0].key)}.png" for rows in judged]
-    for rows, chart in zip(judged, charts, strict=True):
-        draw(rows, out / chart, metric=metric)
-    best = [row for rows in judged if (row := recommended(rows)) is not None]
-    command = ["medalist", "run", str(root), "--recipe", str(out / RECIPE), *(f"{row.key}={row.value}" for row in best)]
+    overrides = [f"{answer.key}={answer.best.value}" for answer in answers if answer.best is not None]
+    command = shlex.join(["medalist", "run", str(root), "--recipe", str(out / RECIPE), *overrides])
+    files = [out / name for name in (TABLE, RESULT, *(answer.chart for answer in answers))]
     lines = [
-        *head_of([arm.recipe for arm in arms], own, num_keys=len(judged)),
-        *(f"\n{table_of(rows)}" for rows in judged),
+        *_head(arms, own, num_keys=len(answers)),
+        *(f"\n{table_of(answer.rows)}" for answer in answers),
         "",
-        *map(sentence_of, judged),
-        *(["each key was judged by itself: gains need not add up"] if len(best) > 1 else []),
-        f"to type next: {shlex.join(command)}"
-        if best
-        else "nothing to change: no value is better than the recipe's own",
-        f"files: {', '.join(str(out / name) for name in (TABLE, RESULT, *charts))}, runs in {out / ARMS}",
+        *(answer.sentence for answer in answers),
+        *(["each key was judged by itself: gains need not add up"] if len(overrides) > 1 else []),
+        f"to type next: {command}" if overrides else "nothing to change: no value is better than the recipe's own",
+        f"files: {', '.join(map(str, files))}, runs in {out / ARMS}",
     ]
     facts = {
         "metric": metric,
         "seeds": len(own),
         "num_rows": len(own[0].answers_N),
-        "rows": [{**asdict(row), "verdict": row.verdict} for rows in judged for row in rows],
-        "take": {rows[0].key: row.value if (row := recommended(rows)) else None for rows in judged},
-        "sentences": [sentence_of(rows) for rows in judged],
-        "charts": charts,
+        "rows": [{**asdict(row), "verdict": row.verdict} for answer in answers for row in answer.rows],
+        "take": {answer.key: answer.best.value if answer.best else None for answer in answers},
+        "sentences": [answer.sentence for answer in answers],
+        "charts": [answer.chart for answer in answers],
     }
     return "\n".join(lines), facts
+
+
+def _head(arms: Sequence[Arm], own: Sequence[Done], *, num_keys: int) -> list[str]:
+    """What the table's numbers are, and which errors count in."""
+    recipe, num_seeds = own[0].arm.recipe, len(own)
+    better = metrics.bind(recipe.metric).facts["better"]
+    told = [
+        f"{recipe.metric} ({better} is better) of {len(own[0].answers_N)} rows, each answered by models that never saw"
+        " it; gain: over the recipe's own value, paired on the same rows, positive is better"
+    ]
+    if num_keys > 1:
+        told.append("each key by itself against the recipe as it stands, not all combinations")
+    moved = "heads and training" if recipe.folds.file else "heads, training and folds"
+    if num_seeds > 1:
+        return [*told, f"errors count rows and training noise: {num_seeds} seeds an arm, of {moved}"]
+    if any(draws(arm.recipe) for arm in arms):
+        return [
+            *told,
+            "errors count the rows alone, and are too small: a training that draws other numbers ends elsewhere, which"
+            f" one seed does not show, nor do folds; type --seeds {ENOUGH_SEEDS}",
+        ]
+    return [*told, f"errors count the rows alone; --seeds {ENOUGH_SEEDS} counts other folds in"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medalist.evidence import Comparison, compare_seeds, holm, verdict
+from medalist.evidence import Comparison, best_of_many, compare_seeds, holm, verdict
 from medalist.experiments.arms import ARMS, Done, against
 from medalist.experiments.questions import Question, Value, lengthened, num_epochs
 
@@ -69,6 +69,19 @@ def rows_of(question: Question, runs: Mapping[str, Sequence[Done]], *, double: b
             done = runs[lengthened(value.recipe, budget).hash]
             rows.append(replace(_row(question.key, value, budget, done, own_s), gain=_compared(base, done)))
     return _corrected(rows)
+
+
+def corrected_score(question: Question, runs: Mapping[str, Sequence[Done]]) -> float | None:
+    """What a value that is picked as the best scores on rows that did not pick it; None where it is not known.
+
+    With two values the pick is the verdict itself; over several seeds no correction is known.
+    """
+    every = [runs[value.recipe.hash] for value in (question.baseline, *question.values)]
+    if len(every) < 3 or len(every[0]) > 1:
+        return None
+    own = every[0][0]
+    answers = [done[0].answers_N for done in every]
+    return best_of_many(own.arm.recipe.metric, own.truth.labels, answers, groups=own.truth.group_N).score
 
 
 def _compared(base: Sequence[Done], done: Sequence[Done]) -> Comparison:

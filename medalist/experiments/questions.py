@@ -30,6 +30,9 @@ UNASKABLE = {
     "finetune.holdout": "the values are scored on different rows; type it as an override, for all of them",
 }
 
+# Heads that another seed makes another; all others have one solution.
+DRAWING = ("mlp",)
+
 # What keeps a network from learning its images by heart slows it too: what loses in few epochs may win in more.
 SLOW = ("augment", "ramp", "mix", "mix_last", "sam", "sam_adaptive", "ema", "loss")
 
@@ -184,6 +187,11 @@ def seeded(recipe: Recipe, step: int) -> Recipe:
     """The recipe under another seed, of heads, training and folds together."""
     folds = recipe.folds.model_copy(update={"seed": recipe.folds.seed + step})
     return recipe.model_copy(update={"seed": recipe.seed + step, "folds": folds})
+
+
+def draws(recipe: Recipe) -> bool:
+    """Whether its answers depend on what a training draws: fine-tuning, and heads trained by stochastic descent."""
+    return recipe.finetune is not None or any(text.partition("(")[0] in DRAWING for text in recipe.heads)
 
 
 def num_epochs(recipe: Recipe) -> int:
