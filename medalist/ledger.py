@@ -30,6 +30,7 @@ WRITTEN = (
     "table.json",
     "sample_submission.csv",
     "folds.csv",
+    "scored.csv",
     "decision.json",
     "unseen.npy",
     "rejected.csv",

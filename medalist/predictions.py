@@ -6,7 +6,8 @@ Axes: N training images, M test images, C classes, K folds.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,21 @@ class Predictions:
     def fit_known(self) -> bool:
         """Whether the in-sample predictions are known."""
         return len(self.fit_NC) == len(self.ids)
+
+    def take(self, ids: Sequence[str], fold_hash: str) -> Predictions:
+        """The same of some of its training rows, in the order of `ids`, which have folds of their own.
+
+        Raises:
+            MismatchError: an id is not among its rows.
+        """
+        if tuple(ids) == self.ids and fold_hash == self.fold_hash:
+            return self
+        row_of = {name: row for row, name in enumerate(self.ids)}
+        if absent := [name for name in ids if name not in row_of]:
+            raise MismatchError(f"{self.name} has no rows of {len(absent)} images, such as {absent[0]!r}")
+        rows = np.array([row_of[name] for name in ids], np.int64)
+        fit_NC = self.fit_NC[rows] if self.fit_known else self.fit_NC
+        return replace(self, ids=tuple(ids), oof_NC=self.oof_NC[rows], fit_NC=fit_NC, fold_hash=fold_hash)
 
     def check_same(self, other: Predictions) -> None:
         """Refuse to combine predictions of other rows, classes or folds.

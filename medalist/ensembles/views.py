@@ -136,7 +136,7 @@ def _strength(logit_NVC: np.ndarray, target_NC: np.ndarray, tags: bool) -> float
     """The pull by cross-validation, the strongest that is not worse than the best by two standard errors."""
     loss_PN = np.empty((len(STRENGTHS), len(logit_NVC)))
     part_N = np.random.default_rng(0).permutation(len(logit_NVC)) % NUM_PARTS
-    for part in range(NUM_PARTS):
+    for part in np.unique(part_N):
         seen, held, weight_V = part_N != part, part_N == part, None
         for p, pull in enumerate(STRENGTHS):
             weight_V = least_loss(logit_NVC[seen], target_NC[seen], tags, pull, weight_V)

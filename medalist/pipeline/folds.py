@@ -24,7 +24,7 @@ from medalist.data.textfiles import Csv, read_csv
 from medalist.errors import DataError, MismatchError
 from medalist.metrics import dense
 from medalist.pipeline.decide import Truth
-from medalist.pipeline.kept import FILE, load_table, load_test_ids, load_truth
+from medalist.pipeline.kept import FILE, load_folds, load_table, load_test_ids, load_truth
 from medalist.pipeline.way import groups_of, read
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -43,12 +43,29 @@ class Field:
         truth: their labels, groups and folds.
         folds: the same folds by image id.
         test_ids: the test images, readable or not; None where nobody said which there are.
+        outer: the folds of all labelled images, where the rows are one of them, held out; else None.
     """
 
     table: ImageTable
     truth: Truth
     folds: Folds
     test_ids: tuple[str, ...] | None
+    outer: Folds | None = None
+
+    def held(self, other: Field) -> Field:
+        """Of all rows those that `other` holds out, in its folds; as it is where its own folds are others."""
+        outer = self.outer or self.folds
+        if other.outer is None or (outer.ids, outer.hash) != (other.outer.ids, other.outer.hash):
+            return self
+        row_of = {name: row for row, name in enumerate(self.folds.ids)}
+        rows = np.array([row_of[name] for name in other.folds.ids], np.int64)
+        truth = replace(
+            self.truth,
+            labels=self.truth.labels[rows],
+            group_N=self.truth.group_N[rows],
+            fold_N=other.truth.fold_N,
+        )
+        return replace(self, table=self.table.take(rows), truth=truth, folds=other.folds, outer=outer)
 
 
 def folds_csv(recipe: Recipe, root: Path, *, cache: Path, sink: Sink = ignore) -> str:
@@ -71,8 +88,8 @@ def folds_csv(recipe: Recipe, root: Path, *, cache: Path, sink: Sink = ignore) -
 def load_field(folder: Path) -> Field:
     """The rows of a run folder."""
     table, truth = load_table(folder), load_truth(folder)
-    folds = Folds.load(folder / "folds.csv", ids=table.ids.tolist())
-    return Field(table, truth, folds, tuple(load_test_ids(folder)))
+    folds, outer = load_folds(folder, table.ids.tolist())
+    return Field(table, truth, folds, tuple(load_test_ids(folder)), outer)
 
 
 def read_field(file: Path) -> Field:

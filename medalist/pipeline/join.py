@@ -112,12 +112,13 @@ def _notes(name: str, oof: Given) -> list[str]:
 
 def _predictions(name: str, field: Field, oof: Given, test: Given, key: dict[str, object]) -> Predictions:
     """Checked against the rows, and in their order."""
-    ids = tuple(field.table.ids)
-    check_ids(oof, ids, "the fold file")
+    ids, every = tuple(field.table.ids), field.outer or field.folds
+    # Beside a run that holds out one fold, a script may have answered all folds or that one.
+    check_ids(oof, ids if set(oof.ids) <= set(ids) else every.ids, "the fold file")
     test_ids = tuple(dict.fromkeys(test.ids)) if field.test_ids is None else field.test_ids
     check_ids(test, test_ids, "the test set")
     if oof.fold_N is not None:
-        fold_of = dict(zip(ids, field.folds.fold_N.tolist(), strict=True))
+        fold_of = dict(zip(every.ids, every.fold_N.tolist(), strict=True))
         pairs = zip(oof.ids, oof.fold_N.tolist(), strict=True)
         strange = [(image, fold) for image, fold in pairs if fold_of[image] != fold]
         if strange:

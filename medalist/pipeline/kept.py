@@ -1,7 +1,8 @@
 """What a run keeps of its dataset, so that `predict`, `blend` and `submit` need not read it again.
 
 `table.json` holds ids, labels, classes, groups and test ids, `unseen.npy` the answers that the score is of;
-`sample_submission.csv` is the organisers', byte by byte.
+`sample_submission.csv` is the organisers', byte by byte. `folds.csv` are the K folds of all labelled rows. Where one of
+them was held out, `scored.csv` has the folds inside it, and everything else is of its rows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from medalist.submissions.writers import default_sample
 FILE = "table.json"
 SAMPLE = "sample_submission.csv"
 UNSEEN = "unseen.npy"
+FOLDS = "folds.csv"
+SCORED = "scored.csv"
 
 
 def label_lists(table: ImageTable) -> list[Any]:
@@ -35,7 +38,7 @@ def label_lists(table: ImageTable) -> list[Any]:
 
 
 def save_table(train: ImageTable, group_N: np.ndarray, test_ids: Sequence[str], out: Path) -> None:
-    """Write what is known of the labelled rows that were used, and the sample; no path of this machine.
+    """Write what is known of the labelled rows that are scored, and the sample; no path of this machine.
 
     Args:
         train: the N labelled rows.
@@ -78,8 +81,22 @@ def load_table(out: Path) -> ImageTable:
 def load_truth(out: Path) -> Truth:
     """Labels, groups and folds of the labelled rows, in the order of `load_table`."""
     facts = json.loads((out / FILE).read_text(encoding="utf-8"))
-    table, folds = load_table(out), Folds.load(out / "folds.csv", ids=facts["ids"])
+    table, folds = load_table(out), load_folds(out, facts["ids"])[0]
     return Truth(table.labels, table.classes, np.array(facts["groups"], np.int64), folds.fold_N)
+
+
+def save_folds(folds: Folds, out: Path, *, outer: Folds | None = None) -> None:
+    """Write the folds of the scored rows; `outer` are those of all rows, where one of them was held out."""
+    (outer or folds).save(out / FOLDS)
+    if outer is not None:
+        folds.save(out / SCORED)
+
+
+def load_folds(out: Path, ids: Sequence[str]) -> tuple[Folds, Folds | None]:
+    """What `save_folds` wrote: the folds of `ids`, the scored rows, and those of all rows where one was held out."""
+    if not (out / SCORED).is_file():
+        return Folds.load(out / FOLDS, ids=ids), None
+    return Folds.load(out / SCORED, ids=ids), Folds.load(out / FOLDS)
 
 
 def load_test_ids(out: Path) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from medalist.features.bank import Space
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted
 from medalist.pipeline.extraction import Features
+from medalist.pipeline.holdout import holds_out, scored
 from medalist.pipeline.kept import label_lists
 from medalist.predictions import Predictions
 from medalist.progress import Sink
@@ -107,11 +108,15 @@ def _sight(recipe: Recipe, spaces: Sequence[Space], backbone: str) -> Sight:
 def fit_learner(
     learner: Learner, recipe: Recipe, features: Features, folds: Folds, out: Path, *, sink: Sink
 ) -> tuple[Predictions, ...]:
-    """Its members' predictions; saved in `out/fitted` and `out/predictions`, and not made again where they stand."""
+    """Its members' predictions; saved in `out/fitted` and `out/predictions`, and not made again where they stand.
+
+    Where one fold is held out, it is the only one whose rows and state are kept.
+    """
     from medalist.training import heads
     from medalist.training.crossval import answer_view, crossval
 
-    key = _key(learner, recipe, features, folds)
+    _, own = scored(recipe, features, folds)
+    key = _key(learner, recipe, features, [folds.hash, own.hash])
     folders = [out / "predictions" / slug(name) for name in learner.members]
     if all((folder / "predictions.json").is_file() for folder in folders):
         done = tuple(Predictions.load(folder) for folder in folders)
@@ -131,6 +136,7 @@ def fit_learner(
         sink=sink,
     )
     failpoint("in-fit")
+    num_states = 1 if holds_out(recipe) else folds.num_folds
     rest = zip(views_ND[1:], views_LD[1:], strict=True)
     found = [first, *(answer_view(fitted, x_ND, folds.fold_N, x_LD) for x_ND, x_LD in rest)]
     runs = tuple(
@@ -139,7 +145,7 @@ def fit_learner(
             ids=tuple(train.ids),
             test_ids=tuple(features.test.ids[features.readable_M]),
             oof_NC=part.oof_NC,
-            test_KMC=part.test_KMC
+            test_KMC=part.test_KMC[:num_states]
             if recipe.final == "folds"
             else heads.predict(learner.head, fitted.refit, x_LD)[None],
             fit_NC=part.fit_NC,
@@ -147,16 +153,16 @@ def fit_learner(
             class_hash=train.class_hash,
             fold_hash=folds.hash,
             meta={"key": key, **part.meta},
-        )
+        ).take(own.ids, own.hash)
         for name, part, x_LD in zip(learner.members, found, views_LD, strict=True)
     )
-    fitted.save(out / "fitted" / slug(learner.name))
+    replace(fitted, states=fitted.states[:num_states]).save(out / "fitted" / slug(learner.name))
     for folder, run in zip(folders, runs, strict=True):
         run.save(folder)
     return runs
 
 
-def _key(learner: Learner, recipe: Recipe, features: Features, folds: Folds) -> str:
+def _key(learner: Learner, recipe: Recipe, features: Features, folds: Sequence[str]) -> str:
     """Hash of all that a learner's predictions depend on."""
     spaces = features.extracted.spaces
     facts: dict[str, Any] = {
@@ -167,7 +173,7 @@ def _key(learner: Learner, recipe: Recipe, features: Features, folds: Folds) -> 
         "normalise": recipe.normalise,
         "rows": [features.hashes, features.test_hashes],
         "labels": label_lists(features.train),
-        "folds": folds.hash,
+        "folds": folds,
         "classes": features.train.class_hash,
     }
     return hash_json(facts)

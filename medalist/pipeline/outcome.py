@@ -21,7 +21,7 @@ from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, decide
 from medalist.pipeline.folds import Field, load_field
-from medalist.pipeline.kept import asking, load_unseen, save_table, save_unseen
+from medalist.pipeline.kept import asking, load_unseen, save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.predictions import Predictions
 from medalist.submissions.writers import write
@@ -77,7 +77,7 @@ def conclude(
     known = set(runs[0].test_ids)
     readable_M = np.array([name in known for name in test_ids], dtype=bool)
     decision = decide(chain, runs, field.truth, readable_M)
-    field.folds.save(out / "folds.csv")
+    save_folds(field.folds, out, outer=field.outer)
     save_table(field.table, field.truth.group_N, test_ids, out)
     told = {"rule": chain.rule.text, "chain": decision.chain, "class_hash": runs[0].class_hash}
     told |= {"fold_hash": field.folds.hash, "metric": chain.metric, "members": [run.name for run in runs]}

@@ -23,6 +23,7 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, Truth
 from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Features, extract
+from medalist.pipeline.holdout import scored
 from medalist.pipeline.kept import asking
 from medalist.pipeline.learners import fit_learner, learners_of
 from medalist.pipeline.tuning.tuned import fit_tuned
@@ -113,9 +114,10 @@ def tune(
     return fit_tuned(recipe, features, folds, out, cache=cache_folder(cache), sink=sink)
 
 
-def truth_of(features: Features, folds: Folds) -> Truth:
-    """What a decision needs to know of the training rows."""
-    return Truth(features.train.labels, features.train.classes, features.group_N, folds.fold_N)
+def truth_of(recipe: Recipe, features: Features, folds: Folds) -> Truth:
+    """What a decision needs to know of the training rows: of all, or of those that are held out."""
+    rows, own = scored(recipe, features, folds)
+    return Truth(features.train.labels[rows], features.train.classes, features.group_N[rows], own.fold_N)
 
 
 def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, folds: Folds) -> Decision:
@@ -128,7 +130,7 @@ def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, fold
     return decide_on(
         chain,
         runs,
-        truth_of(features, folds),
+        truth_of(recipe, features, folds),
         features.readable_M,
         test_prior=recipe.test_prior,
         counts=recipe.counts,

@@ -21,7 +21,8 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Decision
 from medalist.pipeline.extraction import SETTLED, Features
-from medalist.pipeline.kept import save_table, save_unseen
+from medalist.pipeline.holdout import HELD, holdout_notes, holds_out, scored
+from medalist.pipeline.kept import save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import DECISION, SUBMISSION
 from medalist.pipeline.tuning.notes import tuning_notes
@@ -32,9 +33,9 @@ from medalist.store import failpoint, write_atomic
 
 FINAL = {
     "refit": "test images are answered by heads fitted on all labelled images, more than those that were scored saw"
-    " (final=folds takes the mean of the folds' models instead)",
-    "folds": "test images are answered by the mean of the folds' models, each as it was scored (final=refit takes heads"
-    " fitted on all labelled images instead)",
+    " (final=folds takes {} instead)",
+    "folds": "test images are answered by {}, each as it was scored (final=refit takes heads fitted on all labelled"
+    " images instead)",
 }
 
 
@@ -75,8 +76,9 @@ def carry_out(
         features = way.embed(recipe, table, cache=cache, settled=out / SETTLED, sink=log.sink)
     with stage("split", log.sink, log.seconds):
         folds = way.split(recipe, features)
-        folds.save(out / "folds.csv")
-        save_table(features.train, features.group_N, features.test.ids.tolist(), out)
+        rows, own = scored(recipe, features, folds)
+        save_folds(own, out, outer=folds if holds_out(recipe) else None)
+        save_table(features.train.take(rows), features.group_N[rows], features.test.ids.tolist(), out)
         save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
@@ -113,10 +115,19 @@ def summarise(
             *backbone_notes(recipe),
             *decision.notes,
             *_row_notes(features, folds),
-            *([FINAL[recipe.final]] if len(features.test) else []),
+            *holdout_notes(recipe, features, folds),
+            *([_answered_by(recipe)] if len(features.test) else []),
         ),
         submission=SUBMISSION if len(features.test) else None,
     )
+
+
+def _answered_by(recipe: Recipe) -> str:
+    """Which models answer the test images."""
+    scored_models = (
+        f"the models of the rows outside fold {HELD}" if holds_out(recipe) else "the mean of the folds' models"
+    )
+    return FINAL[recipe.final].format(scored_models)
 
 
 def _row_notes(features: Features, folds: Folds) -> list[str]:
@@ -145,7 +156,7 @@ def _row_notes(features: Features, folds: Folds) -> list[str]:
 def _decision_facts(
     recipe: Recipe, runs: Sequence[Predictions], features: Features, decision: Decision
 ) -> dict[str, Any]:
-    chain = Chain.of(recipe, features.train.classes)
+    chain, what = Chain.of(recipe, features.train.classes), "held-out" if holds_out(recipe) else "training"
     return {
         "members": [run.name for run in runs],
         "ensemble": recipe.ensemble,
@@ -155,7 +166,7 @@ def _decision_facts(
         "class_hash": features.train.class_hash,
         "fold_hash": runs[0].fold_hash,
         "final": recipe.final,
-        "fitted_on": "out-of-fold probabilities of all training rows; scored cross-fitted",
+        "fitted_on": f"out-of-fold probabilities of all {what} rows; scored cross-fitted",
     }
 
 

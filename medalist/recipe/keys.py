@@ -102,6 +102,7 @@ class FinetuneSection(Section):
     batch: int = Field(32, ge=1, le=65536)
     clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor has it")
+    holdout: bool = Field(False, description="one training, scored on fold 0 alone, in place of one for each fold")
     steer: Literal["none", "inner", "fold"] = Field(
         "none",
         description="number of epochs by the other folds' mean curve | by a tenth of the training rows | by the fold"

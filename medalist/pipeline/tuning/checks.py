@@ -26,6 +26,9 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
     yield from _toys(settings)
     if settings.fuse != "answers":
         yield from _fused(settings.fused_head)
+        if settings.holdout:
+            told = "a head on trained features takes its penalty from the other folds, for which holdout trains nothing"
+            yield f"finetune.fuse: {told}; leave fuse out, or holdout"
     yield from _schedules(settings)
     yield from _unmixed(settings)
     yield from _strange_backbones(recipe, settings)

@@ -26,13 +26,16 @@ def choose_epochs(values_KE2: Sequence[np.ndarray], *, own: bool) -> list[int]:
     """The epoch whose weights count, of each fold's training and last of the refit's.
 
     A fold's is the best of the mean curve of the other folds, whose rows it learnt from: its own rows had no say. With
-    `own` it is the best of its own curve. The refit's is the best of the mean of all curves.
+    `own` it is the best of its own curve. The refit's is the best of the mean of all curves. Of one curve that may not
+    choose for itself, the last epoch's weights count: the plan is kept to.
 
     Args:
         values_KE2: of each fold's curve: metric and loss of each epoch, higher is better; loss decides between equals.
         own: the curves are of rows that may steer.
     """
     curves = np.asarray(values_KE2, float)
+    if len(curves) == 1 and not own:
+        return [curves.shape[1] - 1] * 2
     places = range(len(curves))
     means = [curves[k] if own else _mean(curves[[j for j in places if j != k]]) for k in places]
     return [_best(mean_E2) for mean_E2 in [*means, _mean(curves)]]

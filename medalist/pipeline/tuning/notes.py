@@ -9,6 +9,7 @@ from typing import Any
 from medalist.data.loader import bottleneck
 from medalist.fitted import Fitted
 from medalist.pipeline.backbones import tuned_backbones
+from medalist.pipeline.holdout import holds_out
 from medalist.pipeline.learners import slug
 from medalist.pipeline.tuning.tuned import TUNED, network_name
 from medalist.recipe import Recipe
@@ -37,9 +38,12 @@ def _epochs(recipe: Recipe, meta: dict[str, Any]) -> str:
     """Which epoch's weights answer."""
     counted, planned = meta["epochs"], len(meta["curves"][0])
     *folds, last = counted
-    told = f"weights after {', '.join(map(str, folds))} of {planned} epochs answer the folds"
+    what = "the held-out rows" if holds_out(recipe) else "the folds"
+    told = f"weights after {', '.join(map(str, folds))} of {planned} epochs answer {what}"
+    if holds_out(recipe) and recipe.finetune is not None and recipe.finetune.steer == "none":
+        told += " (as planned: no other fold's curve may choose)"
     if recipe.final == "folds":
-        return f"{told}, and together all others"
+        return f"{told}, and {'' if holds_out(recipe) else 'together '}all others"
     if recipe.finetune is not None and recipe.finetune.refit == "continue":
         return f"{told}, the first's after {last} more on all rows all others"
     return f"{told}, after {last} all others"

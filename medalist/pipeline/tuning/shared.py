@@ -184,8 +184,11 @@ class Tuning:
 
     @property
     def prefix(self) -> Path | None:
-        """Where what crosses from the frozen part is kept: on a CPU, while that part is as it was pretrained."""
-        wanted = self.settings.prefix == "auto" and self.begin is None and this_device() == "cpu"
+        """Where what crosses from the frozen part is kept: on a CPU, while that part is as it was pretrained, for more
+        than one training.
+        """
+        once = self.settings.holdout and (self.recipe.final == "folds" or self.settings.refit == "continue")
+        wanted = self.settings.prefix == "auto" and self.begin is None and this_device() == "cpu" and not once
         return self.folder / "training-prefix" if wanted else None
 
     @property

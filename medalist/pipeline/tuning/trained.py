@@ -79,7 +79,9 @@ class Trained:
     def out_of_fold(
         self, states: Sequence[State], features: Features, fold_N: np.ndarray, *, with_test: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(V, N, C) of rows by networks that never saw their fold; (K, V, L, C) of the test rows, if wanted."""
+        """(V, n, C) of the rows of those folds that have a state, by networks that never saw them; (K, V, L, C) of the
+        test rows, if wanted.
+        """
         test = test_paths(features) if with_test else []
         fold_rows = [np.flatnonzero(fold_N == k) for k in range(len(states))]
         oof_KVnC, test_KVLC = list[np.ndarray](), list[np.ndarray]()
@@ -90,11 +92,11 @@ class Trained:
         place_N = np.argsort(np.concatenate(fold_rows))
         return np.concatenate(oof_KVnC, axis=1)[:, place_N], np.stack(test_KVLC)
 
-    def refitted(self, state: State, features: Features) -> tuple[np.ndarray, np.ndarray]:
-        """(V, N, C) of the rows that the networks of all rows learnt from, and (V, L, C) of the test rows."""
-        paths = [*features.train.paths, *test_paths(features)]
+    def refitted(self, state: State, features: Features, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(V, n, C) of some of the rows that the networks of all rows learnt from, and (V, L, C) of the test rows."""
+        paths = [*features.train.paths[rows], *test_paths(features)]
         prob_VnC = self.told(REFIT, state, features.train.root, paths)
-        return prob_VnC[:, : len(features.train)], prob_VnC[:, len(features.train) :]
+        return prob_VnC[:, : len(rows)], prob_VnC[:, len(rows) :]
 
 
 def test_paths(features: Features) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ Start = Callable[[Any], None] | None
 
 
 def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
-    """Train on the rows outside each fold, choose how many epochs count, and train on all rows.
+    """Train on the rows outside each fold (or the one held out), choose how many epochs count, and train on all rows.
 
     Returns:
         The head's state for each fold, the refit's (None where the folds' models answer the test set), and JSON: curves
@@ -37,8 +38,8 @@ def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
     folds, settings = tuning.folds, tuning.settings
     check_folds(tuning)
     settle(tuning)
-    places = range(folds.num_folds)
-    learnt = [learnt_of(tuning, place) for place in places]
+    learnt = [learnt_of(tuning, fold) for fold in range(folds.num_folds)]
+    places = range(1 if settings.holdout else folds.num_folds)
     heads = cache(lambda: starts(tuning, [rows for rows, _ in learnt]))
     curves = [run_one(tuning, place, learnt[place][0], heads, watched=learnt[place][1]) for place in places]
     chosen = choose_epochs([values(tuning, curve) for curve in curves], own=settings.steer != "none")
@@ -77,23 +78,12 @@ def run_one(
         follows: see `Training`.
     """
     from medalist.training import ranks
-    from medalist.training.finetune import Training, finetune
+    from medalist.training.finetune import finetune
     from medalist.training.resuming import CHECKPOINT
 
     folder = tuning.folder / f"training-{place}"
     start = None if (folder / CHECKPOINT).is_file() else heads()[-1 if isinstance(place, str) else place]
-    training = Training(
-        plan=tuning.plan,
-        net=quick_network(tuning, start),
-        images=tuning.images,
-        rows=rows,
-        score=tuning.quick_score,
-        better=tuning.metric.facts["better"],
-        folder=folder,
-        device=this_device(),
-        prefix=tuning.prefix,
-        follows=follows,
-    )
+    training = training_of(tuning, folder, rows, start, prefix=tuning.prefix, follows=follows)
     name = f"{tuning.backbone.name} {'all rows' if isinstance(place, str) else f'fold {place + 1}'}"
     curves = finetune(training, watched=watched, until=until, name=name, sink=tuning.sink)
     if ranks.rank():
@@ -102,6 +92,32 @@ def run_one(
     if training.pace:
         ledger.write_json(tuning.folder / f"pace-{place}.json", training.pace)
     return curves
+
+
+def training_of(
+    tuning: Tuning,
+    folder: Path,
+    rows: np.ndarray,
+    start: Start = None,
+    *,
+    prefix: Path | None = None,
+    follows: Sequence[float] = (),
+) -> Any:
+    """A training as it begins; see `Training`."""
+    from medalist.training.finetune import Training
+
+    return Training(
+        plan=tuning.plan,
+        net=quick_network(tuning, start),
+        images=tuning.images,
+        rows=rows,
+        score=tuning.quick_score,
+        better=tuning.metric.facts["better"],
+        folder=folder,
+        device=this_device(),
+        prefix=prefix,
+        follows=follows,
+    )
 
 
 def learnt_of(tuning: Tuning, fold: int) -> tuple[np.ndarray, np.ndarray]:

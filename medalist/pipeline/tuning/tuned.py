@@ -3,7 +3,7 @@
 Trained weights become cards of the run folder, their rows go through the ordinary extraction, and states of arrays
 answer from them: so out-of-fold rows, test rows, views and `predict` need nothing of their own. A network answers by
 its own head, or one head answers from the features of all of them (write-up 5). Axes: N training images, L readable
-test images, C classes, K folds, V members.
+test images, C classes, K folds (or the one that is held out), V members.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from medalist.features.rows import Rows
 from medalist.fitted import Fitted, State
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.extraction import Features
+from medalist.pipeline.holdout import scored
 from medalist.pipeline.learners import slug
 from medalist.pipeline.tuning.serving import helped
 from medalist.pipeline.tuning.shared import Tuning
@@ -150,23 +151,23 @@ def _answered(
     if learner.head:
         _fuse(learner, through, recipe, features, folds, out, sink)
     fitted = Fitted.load(out / "fitted" / slug(learner.name))
-    refit = recipe.final == "refit"
+    refit, (rows, own) = recipe.final == "refit", scored(recipe, features, folds)
     oof_VNC, test_KVLC = through.out_of_fold(fitted.states, features, folds.fold_N, with_test=not refit)
     fit_VNC = oof_VNC[:, :0]
     if refit:
-        fit_VNC, test_VLC = through.refitted(fitted.refit, features)
+        fit_VNC, test_VLC = through.refitted(fitted.refit, features, rows)
         test_KVLC = test_VLC[None]
     return [
         Predictions(
             name=name,
-            ids=tuple(features.train.ids),
+            ids=own.ids,
             test_ids=tuple(features.test.ids[features.readable_M]),
             oof_NC=oof_VNC[place],
             test_KMC=test_KVLC[:, place],
             fit_NC=fit_VNC[place],
             scale="prob",
             class_hash=features.train.class_hash,
-            fold_hash=folds.hash,
+            fold_hash=own.hash,
             meta={"key": key, **fitted.meta},
         )
         for place, name in enumerate(learner.members)
