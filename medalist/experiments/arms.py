@@ -21,8 +21,10 @@ from medalist.pipeline.kept import load_truth, load_unseen
 from medalist.pipeline.learners import slug
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
+from medalist.store import hash_json
 
 ARMS = "arms"
+LONGEST = 200  # characters of a folder name; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,15 @@ def carry_out(arm: Arm, root: Path, out: Path, *, cache: Path | None = None, sin
 
     Raises: as `pipeline.run`.
     """
-    folder = out / ARMS / slug(arm.name)
+    folder = out / ARMS / folder_name(arm.name)
     summary = run(arm.recipe, root, folder, cache=cache, sink=sink)
     return Done(arm, folder, summary, load_truth(folder), load_unseen(folder))
+
+
+def folder_name(name: str) -> str:
+    """An arm's name as a folder's; of a long one its beginning and a hash."""
+    short = slug(name)
+    return short if len(short) <= LONGEST else f"{short[: LONGEST - 9]}-{hash_json(name)[:8]}"
 
 
 def against(baseline: Done, others: Sequence[Done]) -> dict[str, Comparison]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 COLOURS = {"better": "#1b7f3b", "worse": "#b3261e", "equal": "#5f6368", "not distinguishable": "#9aa0a6", "": "#1a5fb4"}
 INCH = 0.32  # height of a bar with its gap
+# Where a name may stand beside its point, in points: near first.
+HEIGHTS = (4, -12, 16, -24, 28, -36, 40)
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,65 @@ def bars(marks: Sequence[Mark], file: Path, *, title: str, axis: str, zero: bool
         axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(axis)
     axes.set_title(title, loc="left", fontsize=10)
+    _legend(figure, marks)
     figure.savefig(file, dpi=120)
 
 
 def scatter(marks: Sequence[Mark], file: Path, *, title: str, x: str, y: str, log: bool = False) -> None:
     """A point a mark with its name and one standard error up and down; `log` for the horizontal axis."""
-    figure, axes = _figure(height=4.5)
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    figure, axes = _figure(height=5)
     for mark in marks:
         axes.errorbar(mark.at, mark.value, yerr=mark.stderr, fmt="o", color=COLOURS[mark.verdict], capsize=2)
-        axes.annotate(mark.name, (mark.at, mark.value), xytext=(6, 4), textcoords="offset points", fontsize=8)
     if log:
         axes.set_xscale("log")
-    axes.margins(x=0.2)
+        places = [mark.at for mark in marks]
+        # Over less than a decade a log axis would name no tick, or only powers.
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        narrow = max(places) < 10 * min(places)
+        axes.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}") if narrow else NullFormatter())
+    axes.margins(x=0.15)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, loc="left", fontsize=10)
+    _legend(figure, marks)
+    _write_names(figure, axes, marks)
     figure.savefig(file, dpi=120)
+
+
+def _write_names(figure: Any, axes: Any, marks: Sequence[Mark]) -> None:
+    """Each name beside its point, where it leaves the axes' frame and meets another name the least."""
+    figure.canvas.draw()
+    frame, taken = axes.get_window_extent(), list[Any]()
+    for mark in sorted(marks, key=lambda mark: -mark.value):
+        tried = []
+        for height, side in product(HEIGHTS, ("left", "right")):
+            text = axes.annotate(
+                mark.name,
+                (mark.at, mark.value),
+                xytext=(6 if side == "left" else -6, height),
+                textcoords="offset points",
+                fontsize=8,
+                ha=side,
+            )
+            box = text.get_window_extent()
+            outside = max(0.0, frame.x0 - box.x0) + max(0.0, box.x1 - frame.x1)
+            tried.append((bool(outside) + sum(map(box.overlaps, taken)), outside, len(tried), box, text))
+            text.set_visible(False)
+        *_, box, text = min(tried, key=lambda one: one[:3])
+        text.set_visible(True)
+        taken.append(box)
+
+
+def _legend(figure: Any, marks: Sequence[Mark]) -> None:
+    """Which verdict each colour is."""
+    from matplotlib.patches import Patch
+
+    shown = [verdict for verdict in COLOURS if verdict and any(mark.verdict == verdict for mark in marks)]
+    if shown:
+        patches = [Patch(color=COLOURS[verdict], label=verdict) for verdict in shown]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
 
 
 def _figure(*, height: float) -> tuple[Any, Any]:

@@ -1,0 +1,57 @@
+"""Charts: the file is a picture, colours say the verdict, and no name lies on another or outside the frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medalist.data.decode import decode
+from medalist.experiments.charts import COLOURS, Mark, _figure, _write_names, bars, scatter
+
+LONG = ["eva02_large_patch14_448.mim_m38m_ft_in22k_in1k", "mobilenetv1_100_coral + mobilenetv2_100_coral", "b", "c"]
+
+
+def marks(verdicts: list[str]) -> list[Mark]:
+    return [
+        Mark(name, 0.8 + 0.001 * place, 0.005, 3.0 + place, verdict)
+        for place, (name, verdict) in enumerate(zip(LONG, verdicts, strict=True))
+    ]
+
+
+def holds(picture_HWC: np.ndarray, colour: str) -> bool:
+    rgb = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return bool((picture_HWC == rgb).all(axis=2).any())
+
+
+@pytest.mark.parametrize("kind", ["bars", "scatter"])
+def test_each_verdict_has_its_colour_and_no_other_is_drawn(kind: str, tmp_path: Path) -> None:
+    file, verdicts = tmp_path / "a.png", ["", "better", "better", "worse"]
+    if kind == "bars":
+        bars(marks(verdicts), file, title="t", axis="gain")
+    else:
+        scatter(marks(verdicts), file, title="t", x="millions", y="score", log=True)
+    picture_HWC = decode(file.read_bytes())
+    assert {verdict for verdict, colour in COLOURS.items() if holds(picture_HWC, colour)} == set(verdicts)
+
+
+def test_the_same_marks_draw_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        scatter(marks(["", "equal", "worse", "better"]), tmp_path / name, title="t", x="x", y="y", log=True)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_lie_apart_and_inside_the_frame(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = [Mark(name, float(v), 0.0, float(at)) for name, v, at in zip(LONG, *rng.random((2, 4)), strict=True)]
+    figure, axes = _figure(height=5)
+    axes.plot([mark.at for mark in points], [mark.value for mark in points], "o")
+    _write_names(figure, axes, points)
+    frame = axes.get_window_extent()
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts if text.get_visible()}
+    assert boxes.keys() == set(LONG)
+    for name, box in boxes.items():
+        assert frame.x0 <= box.x0 and box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for label, other in boxes.items() if label != name)
