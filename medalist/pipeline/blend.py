@@ -24,6 +24,7 @@ from medalist.pipeline.folds import Field, load_field
 from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import check_chain, conclude, decision_of
+from medalist.pipeline.told import tell_copies
 from medalist.predictions import Predictions
 from medalist.store import hash_bytes, hash_json
 
@@ -88,11 +89,12 @@ def blend(
 
 
 def _differences(runs: Sequence[Predictions], field: Field) -> list[str]:
-    """The table of how differently the members err."""
+    """Members that are copies, and the table of how differently all err."""
     if len(runs) < 2:
         return ["one member: there is nothing to blend it with"]
     members = Members([run.oof_NC for run in runs])
-    return diversity(members, field.truth.labels).text([run.name for run in runs]).splitlines()
+    table = diversity(members, field.truth.labels).text([run.name for run in runs]).splitlines()
+    return [*tell_copies(runs), *table]
 
 
 def members_of(folder: Path, among: Sequence[Path] = ()) -> list[Member]:
@@ -150,8 +152,6 @@ def _shared_field(folders: Sequence[Path]) -> Field:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise MismatchError(f"a run is named twice: {', '.join(map(str, folders))}")
     fields = [load_field(folder) for folder in folders]
-    if held := next((field for field in fields if field.outer is not None), None):
-        fields = [field.held(held) for field in fields]  # of runs of all folds, what one holdout can be blended with
     for folder, field in zip(folders[1:], fields[1:], strict=True):
         _check_same(folders[0], fields[0], folder, field)
     sample = next((field.table.sample for field in fields if field.table.sample), None)
@@ -208,8 +208,7 @@ def _of_common_test_ids(members: Sequence[Member], field: Field) -> list[Predict
     """Test rows in the first run's order, those that every member answers: a script may answer what a run could not."""
     common = set.intersection(*(set(member.run.test_ids) for member in members))
     kept = tuple(name for name in field.test_ids or () if name in common)
-    runs = [member.run.take(field.folds.ids, field.folds.hash) for member in members]
-    return [_taking(run, kept) for run in runs]
+    return [_taking(member.run, kept) for member in members]
 
 
 def _taking(run: Predictions, test_ids: tuple[str, ...]) -> Predictions:

@@ -1,4 +1,4 @@
-"""What a chain has learnt, as sentences for the summary.
+"""What a chain has learnt, and of which members, as sentences for the summary.
 
 Axes: N training images, R members, V views.
 """
@@ -15,8 +15,19 @@ from medalist.crossfit import apply_inside
 from medalist.ensembles import ensembles, flips
 from medalist.ensembles.members import as_members
 from medalist.pipeline.chain import VIEWS, Chain, Crossfitted, State
+from medalist.predictions import Predictions
+from medalist.store import hash_bytes
 
 SMALL = 1e-3
+
+
+def tell_copies(runs: Sequence[Predictions]) -> list[str]:
+    """The members whose out-of-fold answers are those of another, to the bit."""
+    named: dict[str, list[str]] = {}
+    for run in runs:
+        named.setdefault(hash_bytes(np.asarray(run.oof_NC).tobytes()), []).append(run.name)
+    told = "have the same out-of-fold answers: they add nothing to each other; leave out all but one"
+    return [f"{', '.join(names[:-1])} and {names[-1]} {told}" for names in named.values() if len(names) > 1]
 
 
 def tell_weights(state: State, names: Sequence[str]) -> list[str]:

@@ -61,6 +61,16 @@ def test_the_score_is_of_the_cross_fitted_answers(bring: Import, contest: Any, t
     assert metrics.bind("accuracy")(field.truth.labels, answers_N) == pytest.approx(summary.score)
 
 
+def test_copies_are_named(bring: Import, tmp_path: Path) -> None:
+    folders = [bring("one", seed=1), bring("two", seed=2), bring("copy", seed=1), bring("again", seed=1)]
+    told = [note for note in blend(folders, tmp_path / "all").notes if "the same out-of-fold answers" in note]
+    assert told == [
+        "one/one, copy/copy and again/again have the same out-of-fold answers: they add nothing to each other;"
+        " leave out all but one"
+    ]
+    assert "the same out-of-fold" not in "\n".join(blend(folders[:2], tmp_path / "both").notes)
+
+
 def test_ten_of_noise_gain_nothing(bring: Import, contest: Any, tmp_path: Path) -> None:
     folders = [bring(f"noise{i}", skill=0.0, seed=i, metric="accuracy") for i in range(10)]
     summary = blend(folders, tmp_path / "noise")
