@@ -152,6 +152,8 @@ def _shared_field(folders: Sequence[Path]) -> Field:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise MismatchError(f"a run is named twice: {', '.join(map(str, folders))}")
     fields = [load_field(folder) for folder in folders]
+    if held := next((field for field in fields if field.outer is not None), None):
+        fields = [field.held(held) for field in fields]  # of runs of all folds, what one holdout can be blended with
     for folder, field in zip(folders[1:], fields[1:], strict=True):
         _check_same(folders[0], fields[0], folder, field)
     sample = next((field.table.sample for field in fields if field.table.sample), None)
@@ -208,7 +210,8 @@ def _of_common_test_ids(members: Sequence[Member], field: Field) -> list[Predict
     """Test rows in the first run's order, those that every member answers: a script may answer what a run could not."""
     common = set.intersection(*(set(member.run.test_ids) for member in members))
     kept = tuple(name for name in field.test_ids or () if name in common)
-    return [_taking(member.run, kept) for member in members]
+    runs = [member.run.take(field.folds.ids, field.folds.hash) for member in members]
+    return [_taking(run, kept) for run in runs]
 
 
 def _taking(run: Predictions, test_ids: tuple[str, ...]) -> Predictions:
