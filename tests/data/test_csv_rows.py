@@ -35,6 +35,7 @@ def test_only_what_is_asked_for_is_read_and_text_stays_text(root: Path) -> None:
     table = read(root, options={"label_column": "label", "auxiliary": ("kind",)})
     assert cells(table) == {"kind": {"1": "007", "2": "", "4": "no", "5": "None", "7": ""}}
     assert cells(table.test()) == {"kind": {"7": ""}}
+    assert "auxiliary 'kind': 5 classes, unknown in 1 of 6 rows" in table.notes
     assert read(root, options={"label_column": "label"}).targets == {}
 
 

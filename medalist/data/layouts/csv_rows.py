@@ -157,6 +157,9 @@ def read_rows(tree: Tree, found: LabelFile, options: Options) -> Rows:
             valid = LabelFile(csv, file, key, label, Finder(tree, tree.labelled(VALID, alone=False)))
             rows.notes.append(f"{name}: validation rows")
             _append(rows, valid, options, VALID)
+    for name, cells in rows.targets.items():
+        kinds, unknown = len(set(cells) - {""}), cells.count("")
+        rows.notes.append(f"auxiliary {name!r}: {kinds} classes, unknown in {unknown} of {len(cells)} rows")
     return rows
 
 
