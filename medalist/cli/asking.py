@@ -83,3 +83,49 @@ def rank(
     with bars() as sink:
         text = compare(resolved, data, out, license=license, cache=cache, sink=sink, overwrite=overwrite)
     print(text)
+
+
+@app.command()
+def search(
+    data: Data,
+    overrides: Overrides = None,
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="DIM,DIM", help="depth,lr,batch,...; KEY=[a, b]; KEY=log(low..high)")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
+    backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
+    recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: the recipe as given")] = None,
+    trials: Annotated[int | None, typer.Option(help="recipes to try; 20 where no --hours are given")] = None,
+    hours: Annotated[float | None, typer.Option(help="begin no trial that would not be judged by then")] = None,
+    seeds: Annotated[int, typer.Option(help="that judge the winner; with 2 or more training noise counts")] = 1,
+    jobs: Annotated[str, typer.Option(help="runs side by side if their memory fits; auto: as many as pay")] = "auto",
+    ranked: Annotated[Path | None, typer.Option("--from", help="folder of `medalist rank`: its order first")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the experiment")] = Path("search"),
+    cards: Cards = None,
+    cache: Cache = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another experiment in --out")] = False,
+    allow_code: Code = None,
+) -> None:
+    """Which values of several keys at once: trials halved, the winner judged on fresh folds; "noise" is an answer."""
+    if not space:
+        raise typer.BadParameter("expected a space: --space DIM,DIM such as --space depth,lr or --space taps,normalise")
+    if jobs != "auto" and not (jobs.isdecimal() and int(jobs) > 0):
+        raise typer.BadParameter(f"--jobs {jobs}: expected auto, or a number such as 2")
+    adopt(allow_code or ())
+    from medalist.experiments.searching.children import Place
+    from medalist.experiments.searching.climb import Limits
+    from medalist.experiments.searching.search import search as find
+    from medalist.recipe import load_recipe
+
+    keys = {
+        "metric": metric,
+        "backbones": tuple(backbone) if backbone else None,
+        "cards": cards and str(cards.resolve()),
+    }
+    given = load_recipe(recipe, overrides or (), **keys)
+    place = Place(data, out, cache, tuple(allow_code or ()))
+    limits = Limits(20 if trials is None and hours is None else trials, hours, seeds)
+    wanted = None if jobs == "auto" else int(jobs)
+    with bars() as sink:
+        text = find(given, place, space, limits=limits, jobs=wanted, ranked=ranked, sink=sink, overwrite=overwrite)
+    print(text)

@@ -1,0 +1,232 @@
+"""A run as a process of its own: what crashes it, or takes all memory, ends one trial and not the search.
+
+The process dies with the search. Its memory is looked at while it runs: how many fit side by side is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medalist.engines.local import usable_cores
+from medalist.experiments.arms import ARMS, Arm
+from medalist.experiments.searching.record import Outcome
+from medalist.ledger import SUMMARY
+from medalist.pipeline.learners import slug
+from medalist.store import write_atomic
+
+LOOK_S = 0.3  # between two looks at the processes
+CORES = 8  # that one run keeps busy; a second one beside it pays with twice as many
+SPARE = 0.8  # of the free memory may be taken
+# A run that outlived a killed search would hold its folder against the next one: PR_SET_PDEATHSIG is 1, SIGKILL 9.
+STUB = """import sys
+if sys.platform == "linux":
+    import ctypes
+    import os
+    ctypes.CDLL(None).prctl(1, 9)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit(1)
+del sys.argv[1]
+from medalist.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs find and put things.
+
+    Args:
+        root: folder of the dataset.
+        out: folder of the experiment.
+        cache: see `pipeline.run`.
+        code: MODULE:FUNCTION of the user's own metrics.
+    """
+
+    root: Path
+    out: Path
+    cache: Path | None = None
+    code: tuple[str, ...] = ()
+
+    def command(self, arm: Arm) -> list[str]:
+        """What runs an arm; its recipe is written beside its folder."""
+        folder = self.folder(arm)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        recipe = folder.with_name(f"{folder.name}.yaml")
+        write_atomic(recipe, arm.recipe.to_yaml().encode())
+        options = [f"--recipe={recipe}", f"--out={folder}"]
+        options += [f"--cache={self.cache}"] if self.cache is not None else []
+        options += [f"--allow-code={code}" for code in self.code]
+        return [sys.executable, "-P", "-c", STUB, str(os.getpid()), "run", str(self.root), *options]
+
+    def folder(self, arm: Arm) -> Path:
+        """The arm's run folder."""
+        return self.out / ARMS / slug(arm.name)
+
+    def log(self, arm: Arm) -> Path:
+        """What the arm's process said."""
+        return self.out / ARMS / f"{slug(arm.name)}.log"
+
+
+@dataclass
+class Child:
+    """A run at work.
+
+    Args:
+        arm: which.
+        process: of it.
+        log: what it says.
+        began: by the steady clock.
+        peak: bytes that it and its own processes were seen to hold at once.
+    """
+
+    arm: Arm
+    process: subprocess.Popen[bytes]
+    log: Path
+    began: float = field(default_factory=time.monotonic)
+    peak: int = 0
+
+    def over(self) -> bool:
+        """Whether it has ended; looks at its memory where it has not."""
+        if self.process.poll() is not None:
+            return True
+        self.peak = max(self.peak, resident(self.process.pid))
+        return False
+
+    def end(self) -> None:
+        """With all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.began
+
+    def fault(self) -> str:
+        """Why it failed, in a line; empty where it did not."""
+        code = self.process.returncode
+        if code == 0:
+            return ""
+        if code == -signal.SIGKILL:
+            return "killed by the system, as happens where memory does not suffice"
+        if code < 0:
+            return f"ended by {signal.Signals(-code).name}"
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        # A fault may take several lines: the first says what it is.
+        told = next((line for line in lines if line.startswith("error: ")), lines[-1] if lines else f"exit code {code}")
+        return " ".join([told.removeprefix("error: "), *_rest(lines, told)])
+
+
+def start(arm: Arm, place: Place) -> Child:
+    """Run an arm in a process of its own, which imports what this one would."""
+    command = place.command(arm)
+    search_path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    with place.log(arm).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": search_path},
+            start_new_session=True,  # Ctrl-C in a terminal is ours; what it started ends with it
+        )
+    return Child(arm, process, place.log(arm))
+
+
+class Runs:
+    """Runs at work, as many side by side as fit.
+
+    Args:
+        place: where they find and put things.
+        wanted: at once; None: as many as pay.
+        peak: bytes that one was seen to hold; 0: not known, so that one works alone.
+    """
+
+    def __init__(self, place: Place, wanted: int | None, *, peak: int = 0) -> None:
+        self.place, self.wanted, self.peak = place, wanted, peak
+        self._children: dict[str, Child] = {}
+
+    @property
+    def room(self) -> bool:
+        """Whether one more fits."""
+        # Those at work have taken their memory already, or will: what is free is counted without them.
+        if not self._children:
+            return True
+        held = sum(resident(child.process.pid) for child in self._children.values())
+        return len(self._children) < side_by_side(self.peak, self.wanted, held=held)
+
+    def start(self, arm: Arm) -> None:
+        """Begin an arm's run, or go on with it."""
+        self._children[arm.name] = start(arm, self.place)
+
+    def wait(self) -> tuple[str, Outcome]:
+        """The next arm that ends, by name; if the wait is broken off, all are ended."""
+        try:
+            while not (over := [name for name, child in self._children.items() if child.over()]):
+                time.sleep(LOOK_S)
+        except BaseException:
+            for child in self._children.values():
+                child.end()
+            raise
+        child = self._children.pop(over[0])
+        self.peak = max(self.peak, child.peak)
+        if fault := child.fault():
+            return over[0], Outcome(None, None, child.seconds, child.peak, fault)
+        summary = json.loads((self.place.folder(child.arm) / SUMMARY).read_bytes())
+        return over[0], Outcome(summary["score"], summary["score_stderr"], round(child.seconds, 1), child.peak)
+
+
+def side_by_side(peak: int, wanted: int | None, *, held: int = 0) -> int:
+    """How many runs may work at once: as many as their memory allows, and no more than pay.
+
+    Args:
+        peak: bytes that one run held.
+        wanted: as asked for; None: one for every 8 cores, and one where there is a GPU to share.
+        held: bytes that those at work hold already.
+    """
+    fit = int((free_memory() + held) * SPARE // peak) if peak else 1
+    if wanted is None:
+        wanted = 1 if _has_gpu() else usable_cores() // CORES
+    return max(1, min(fit, wanted))
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process and all below it hold; what they share counts for each. 0 where the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        tasks = [*Path(f"/proc/{pid}/task").iterdir()]
+        below = [int(child) for task in tasks for child in (task / "children").read_text(encoding="ascii").split()]
+    except (OSError, IndexError):  # ended while it was looked at
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(resident, below))
+
+
+def _rest(lines: Sequence[str], told: str) -> list[str]:
+    """The indented lines that belong to an error."""
+    after = lines[lines.index(told) + 1 :] if told in lines else []
+    return [line.strip() for line in after if line.startswith("  ")]
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
