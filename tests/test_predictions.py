@@ -49,6 +49,18 @@ def test_what_is_saved_is_loaded_and_saves_the_same_bytes(run: Predictions, tmp_
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
 
 
+def test_rows_are_taken_by_id(run: Predictions) -> None:
+    part = run.take(("NA", "007"), "other")
+    assert (part.ids, part.fold_hash, part.test_ids) == (("NA", "007"), "other", TEST_IDS)
+    np.testing.assert_array_equal(part.oof_NC, run.oof_NC[[2, 0]])
+    np.testing.assert_array_equal(part.fit_NC, run.fit_NC[[2, 0]])
+    np.testing.assert_array_equal(part.test_KMC, run.test_KMC)
+    assert run.take(IDS, "f") is run
+    assert len(replace(run, fit_NC=np.zeros((0, 3), np.float32)).take(("7",), "f").fit_NC) == 0
+    with pytest.raises(MismatchError, match="ridge has no rows of 1 images, such as '8'"):
+        run.take(("7", "8"), "f")
+
+
 def test_no_test_images_are_no_trouble(run: Predictions, tmp_path: Path) -> None:
     replace(run, test_ids=(), test_KMC=np.zeros((1, 0, 3), np.float32)).save(tmp_path)
     assert Predictions.load(tmp_path).test_KMC.shape == (1, 0, 3)

@@ -74,3 +74,9 @@ def test_flips_of_tags_by_hand() -> None:
     y_NC = np.array([[True, False, True]])
     base_NC, other_NC = np.array([[0.2, 0.6, 0.9]]), np.array([[0.7, 0.6, 0.1]])
     assert flips(y_NC, base_NC, other_NC) == (1, 1)
+
+
+def test_fewer_rows_than_parts_are_enough() -> None:
+    prob_NVC, y_N = draw(1, (0.3, 2.0), 4)
+    weights = ensembles.bind("views")(prob_NVC, y_N)["weights"]
+    assert np.isfinite(weights).all() and min(weights) >= 0

@@ -82,6 +82,7 @@ def test_each_fault_is_told_with_its_key(override: str, key: str, told: str) -> 
         (["finetune.head=arcface", "finetune.mix=cutmix"], "arcface needs one true class an image; leave mix out"),
         (["finetune.fuse=features", "finetune.fused_head=knn"], "knn is not linear"),
         (["finetune.fuse=both", "finetune.fused_head=dense"], "unknown head 'dense'"),
+        (["finetune.fuse=features", "finetune.holdout=true"], "leave fuse out, or holdout"),
         (
             ["finetune.refit=continue", "finetune.mix=mixup", "finetune.mix_last=5"],
             "finetune.mix_last: longer than finetune.continue_epochs",
