@@ -22,6 +22,7 @@ from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.learners import num_members
 from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
+from medalist.pipeline.tuning.disk import disk_faults
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
@@ -50,7 +51,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
-    _tell(faults or [*_kinds(recipe), *_unusable(recipe), *tuning_faults(recipe)])
+    _tell(faults or [*_kinds(recipe), *_unusable(recipe), *tuning_faults(recipe)] or [*disk_faults(recipe, out)])
 
 
 def check_table(recipe: Recipe, table: ImageTable) -> None:

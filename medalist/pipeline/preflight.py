@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import operator
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,10 @@ from medalist.engines.local import usable_cores
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.extraction import Features
-from medalist.pipeline.tuning.tuned import TUNED
+from medalist.pipeline.tuning.disk import disk_forecast, free_for, num_folds_of, num_trainings
+from medalist.pipeline.tuning.pace import image_seconds, runs_once
+from medalist.pipeline.tuning.shared import Tuning
+from medalist.pipeline.tuning.tuned import tunings_of
 from medalist.pipeline.way import read
 from medalist.pipeline.whole import Log, carry_out
 from medalist.progress import Sink, ignore
@@ -28,6 +31,7 @@ NUM_IMAGES = 64
 MIN_FOLDS = 3
 ROWS_IN_TURN = 8
 NUM_TIMED = 4  # batches
+MOST_TIMED_S = 20.0  # steps of fine-tuning, of all networks and phases
 TORCH_BYTES = 1.5e9  # a process with torch and a small network
 
 
@@ -46,46 +50,71 @@ def preflight(recipe: Recipe, root: Path, out: Path, *, sink: Sink = ignore) -> 
     table = read(recipe, root)
     check_table(recipe, table)
     few = sample_of(table, NUM_IMAGES, recipe.seed)
-    small = shortened(recipe)
+    small, notes = shortened(recipe), [*log.notes]  # what the rehearsal notes is of a few images
     with tempfile.TemporaryDirectory(prefix="medalist-preflight-") as folder:
         start = time.perf_counter()
-        features, *_ = carry_out(small, few, Path(folder) / "out", cache=Path(folder) / "cache", log=log)
+        features, folds, _ = carry_out(small, few, Path(folder) / "out", cache=Path(folder) / "cache", log=log)
         seconds = time.perf_counter() - start
-        tuning = tuning_forecast(recipe, len(table.labelled()), Path(folder) / "out")
+        again = Path(folder) / "again"
+        tunings = tunings_of(recipe, features, folds, again, cache=Path(folder) / "cache", sink=ignore)
+        tuning = tuning_forecast(recipe, len(table.labelled()), tunings, again)
     return "\n".join(
         [
             f"preflight passed: {len(few)} of {len(table)} images through every stage in {seconds:.0f} s",
-            *log.notes,
+            *notes,
             *forecast({**log.seconds, "total": seconds - log.seconds.get("tune", 0.0)}, features, table, recipe, out),
             *tuning,
+            *([] if recipe.finetune is None else [disk_forecast(recipe, out)]),
         ]
     )
 
 
 def shortened(recipe: Recipe) -> Recipe:
-    """The recipe with few folds, and an epoch of each phase of its fine-tuning."""
+    """The recipe with few folds, and an epoch of each phase of its fine-tuning, without processes to wait for."""
     folds = recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})
     if (settings := recipe.finetune) is None:
         return recipe.model_copy(update={"folds": folds})
     phases = tuple(phase.model_copy(update={"epochs": 1}) for phase in settings.phases)
-    short = settings.model_copy(update={"phases": phases, "ramp": RampSection(), "mix_last": 0, "continue_epochs": 1})
+    changed = {"phases": phases, "ramp": RampSection(), "mix_last": 0, "continue_epochs": 1, "workers": 0}
+    short = settings.model_copy(update=changed)
     return recipe.model_copy(update={"folds": folds, "finetune": short})
 
 
-def tuning_forecast(recipe: Recipe, num_rows: int, out: Path) -> list[str]:
-    """A sentence on fine-tuning: the images that its trainings show, at the speed of the rehearsal's."""
+def tuning_forecast(recipe: Recipe, num_rows: int, tunings: Sequence[Tuning], folder: Path) -> list[str]:
+    """A sentence on fine-tuning: the images that its trainings show, at the speed of a few steps of each phase.
+
+    Args:
+        recipe: as the run has it.
+        num_rows: N labelled images of the run.
+        tunings: of its networks, on a few images.
+        folder: for what the steps leave.
+    """
     if recipe.finetune is None:
         return []
-    paces = [json.loads(file.read_text(encoding="utf-8")) for file in out.glob(f"{TUNED}/*/pace-*.json")]
-    speed = sum(pace["images"] for pace in paces) / sum(pace["seconds"] for pace in paces)
-    epochs = sum(phase.epochs for phase in recipe.finetune.phases)
-    refit = {"anew": epochs, "continue": recipe.finetune.continue_epochs}[recipe.finetune.refit]
-    shown = num_rows * (epochs * (recipe.folds.k - 1) + refit * (recipe.final == "refit"))
-    shown *= len(recipe.finetune.backbones or recipe.backbones)
+    shown_P = images_shown(recipe, num_rows)
+    budget_s = MOST_TIMED_S / (len(tunings) * len(shown_P))
+    second_TP = [image_seconds(tuning, folder, budget_s=budget_s) for tuning in tunings]
+    seconds = sum(sum(map(operator.mul, shown_P, second_P)) for second_P in second_TP)
+    shown = len(tunings) * sum(shown_P)
+    once = any(runs_once(tuning) for tuning in tunings)
     return [
-        f"fine-tuning shows {shown} images, here {speed:.0f} a second: at most {shown / speed:.0f} s, as so few images"
-        " are slow to start, and layers that never train run once for all folds"
+        f"fine-tuning shows {shown:.0f} images, {shown / seconds:.1f} a second after the first steps: about"
+        f" {seconds:.0f} s{' at most, as layers that never train run once for all folds' if once else ''}; judging each"
+        " epoch and answering come on top"
     ]
+
+
+def images_shown(recipe: Recipe, num_rows: int) -> list[float]:
+    """How many images the trainings of one network show in each phase: K trainings of (K - 1) / K of the rows, or one,
+    and the one of all rows.
+    """
+    settings, num_folds = recipe.finetune, num_folds_of(recipe)
+    if settings is None:
+        return []
+    epochs_P = [phase.epochs for phase in settings.phases]
+    refit_P = epochs_P if settings.refit == "anew" else [0] * (len(epochs_P) - 1) + [settings.continue_epochs]
+    times, last = num_trainings(recipe) * (num_folds - 1) / num_folds, recipe.final == "refit"
+    return [num_rows * (epochs * times + refit * last) for epochs, refit in zip(epochs_P, refit_P, strict=True)]
 
 
 def sample_of(table: ImageTable, num_images: int, seed: int) -> ImageTable:
@@ -122,7 +151,7 @@ def forecast(seconds: dict[str, float], features: Features, table: ImageTable, r
     rest_s = (seconds["total"] - seconds["embed"]) * num_rows / num_few * models
     memory = _heads_bytes(num_rows, num_columns, len(table.classes), recipe.folds.k)
     bank = 2 * num_columns * num_rows
-    free = shutil.disk_usage(_existing(out)).free
+    free = free_for(out)
     return [
         f"forecast for {num_rows} images: features {start_s + num_rows * image_s:.0f} s, then at most {rest_s:.0f} s",
         f"memory about {(memory + TORCH_BYTES) / 1e9:.1f} GB;"
@@ -167,9 +196,3 @@ def _decode_s(recipe: Recipe, table: ImageTable) -> float:
     for path in paths:
         look(path, preparations)
     return (time.perf_counter() - start) / max(len(paths), 1) / usable_cores()
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder

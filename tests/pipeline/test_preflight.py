@@ -21,6 +21,22 @@ def test_it_passes_and_forecasts_and_leaves_nothing(competition: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fine_tuning_is_forecast_with_the_disk_it_takes(competition: Path, tmp_path: Path) -> None:
+    """90 rows less the broken ones; 2 of 3 folds' rows in one training, then all."""
+    keys = ["heads=ridge", "views=center", "folds.k=3", "finetune.size=32", "finetune.holdout=true"]
+    keys += ["finetune.workers=0", "finetune.phases=[{train: head, epochs: 3}]"]
+    recipe = load_recipe(None, keys, metric="accuracy", backbones=("embedded",))
+    text = preflight(recipe, competition, tmp_path / "out")
+    num_rows = len(read(competition).labelled())
+    assert f"fine-tuning shows {num_rows * 3 * 2 / 3 + num_rows * 3:.0f} images" in text
+    assert "at most, as layers that never train run once" in text
+    assert "GB for the weights of all epochs" in text
+    assert "answer the held-out rows" not in text  # that is of the rehearsal
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [("decide=treshold", "did you mean 'threshold'"), ("data.sample=nowhere.csv", "nowhere"), ("heads=ridg", "ridge")],
