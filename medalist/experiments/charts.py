@@ -83,7 +83,7 @@ def _write_names(figure: Any, axes: Any, marks: Sequence[Mark]) -> None:
     figure.canvas.draw()
     frame, taken = axes.get_window_extent(), list[Any]()
     for mark in sorted(marks, key=lambda mark: -mark.value):
-        tried = []
+        tried = list[tuple[float, float, int, Any, Any]]()
         for height, side in product(HEIGHTS, ("left", "right")):
             text = axes.annotate(
                 mark.name,

@@ -6,7 +6,7 @@ Axes: N scored rows, A arms, K folds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -15,7 +15,7 @@ from medalist.evidence import Comparison, compare, holm, verdict
 from medalist.evidence.draws import bind, sign
 from medalist.experiments.arms import Done
 from medalist.experiments.rank_candidates import Candidate
-from medalist.experiments.rank_screen import Look
+from medalist.experiments.rank_screen import Look, best
 
 BEST = 6  # singles that may be fused
 PAIRS, TRIOS = 6, 3  # that are run in full
@@ -53,20 +53,20 @@ def fuse(
         look: the same, quickly; asked only where there are more than are run.
         metric: that tells which are best.
     """
-    way, first, looks = sign(bind(metric)), singles[:BEST], list[Look]()
+    first, looks = singles[:BEST], list[Look]()
 
     def few(sights: list[Sight], most: int) -> list[Sight]:
         if len(sights) <= most:
             return sights
         found = look(sights)
-        order = sorted(range(len(sights)), key=lambda place: -way * found[place].score)[:most]
-        looks.extend(Look(one.names, one.score, one.stderr, one.images, i in order) for i, one in enumerate(found))
+        order = best([one.score for one in found], metric, most)
+        looks.extend(replace(one, kept=place in order) for place, one in enumerate(found))
         return [sights[place] for place in sorted(order)]
 
     pairs: list[Sight] = list(combinations(first, 2))
     chosen = few(pairs, PAIRS)
     run_pairs = run(chosen)
-    order = sorted(range(len(chosen)), key=lambda place: -way * run_pairs[place].summary.score)[:GROWN]
+    order = best([done.summary.score for done in run_pairs], metric, GROWN)
     trios = grown([chosen[place] for place in order], first)
     run_trios = run(few(trios, TRIOS))
     return Fusions((*run_pairs, *run_trios), tuple(looks), len(pairs) + len(trios))

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
-from medalist.evidence.draws import bind, sign
 from medalist.experiments.arms import Arm, Done, carry_out
 from medalist.experiments.folder import MEASURED, TABLE, answered, asking, finish
 from medalist.experiments.fusions import Fusions, Sight, fuse
-from medalist.experiments.rank_candidates import Candidate, open_candidates, pace
-from medalist.experiments.rank_screen import Look, asking_for, halve, quick_looks
+from medalist.experiments.rank_candidates import Candidate, Pace, open_candidates, pace
+from medalist.experiments.rank_screen import ENOUGH, Look, asking_for, best, halve, quick_looks
 from medalist.ledger import write_json
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import backbone_notes
@@ -34,8 +33,7 @@ class Ranking:
         recipe: of all arms, but for the backbones.
         data: folder of the dataset, as it was typed.
         candidates: all that were asked, and were allowed.
-        paces: images a second of each, by name.
-        runtimes: by which those are measured, by name.
+        paces: how fast each is, by name.
         looks: on the way of halving.
         singles: run in full, the best first.
         fusions: pairs and trios.
@@ -46,8 +44,7 @@ class Ranking:
     recipe: Recipe
     data: Path
     candidates: tuple[Candidate, ...]
-    paces: dict[str, float]
-    runtimes: dict[str, list[str]]
+    paces: dict[str, Pace]
     looks: tuple[Look, ...]
     singles: tuple[Done, ...]
     fusions: Fusions
@@ -135,16 +132,14 @@ def _ranked(
     def look(sights: Sequence[Sight]) -> list[Look]:
         return quick_looks(recipe, features, sights, sink=sink)
 
-    way = sign(bind(recipe.metric))
     runs = run([(one,) for one in kept])
-    order = sorted(range(len(kept)), key=lambda place: -way * runs[place].summary.score)
+    order = best([done.summary.score for done in runs], recipe.metric)
     fusions = fuse([kept[place] for place in order], run, look, recipe.metric)
     return Ranking(
         recipe=recipe,
         data=root,
         candidates=tuple(candidates),
-        paces={name: rate for name, (rate, _) in paces.items()},
-        runtimes={name: list(runtimes) for name, (_, runtimes) in paces.items()},
+        paces=paces,
         looks=tuple(looks),
         singles=tuple(runs[place] for place in order),
         fusions=fusions,
@@ -165,23 +160,22 @@ def _timing(sink: Sink, spent: dict[str, float]) -> Sink:
 
 def _paces(
     recipe: Recipe, table: ImageTable, candidates: Sequence[Candidate], out: Path, cache: Path
-) -> dict[str, tuple[float, list[str]]]:
-    """Images a second of each candidate; measured once, as no time is measured twice alike."""
+) -> dict[str, Pace]:
+    """Of each candidate; measured once, as no time is measured twice alike."""
     file = out / MEASURED
-    known: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    told: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
     for one in candidates:
-        if one.name not in known:
-            rate, runtimes = pace(one, recipe, table.root, list(table.paths), cache=cache)
-            known[one.name] = (round(rate, 1), list(runtimes))
-            write_json(file, known)
-    return known
+        if one.name not in told:
+            told[one.name] = asdict(pace(one, recipe, table.root, list(table.paths), cache=cache))
+            write_json(file, told)
+    return {name: Pace(**{**fields, "runtimes": tuple(fields["runtimes"])}) for name, fields in told.items()}
 
 
 def _halving_notes(kept: Sequence[Candidate], looks: Sequence[Look], num_asked: int) -> list[str]:
     """What halving did, never silently."""
     if not looks:
-        few = "too few images to halve on: all were looked at closely" if len(kept) > 8 else ""
-        return [f"{num_asked} backbones, {few}"] if few else []
+        few = "too few images to halve on: all were looked at closely"
+        return [f"{num_asked} backbones, {few}"] if len(kept) > ENOUGH else []
     rounds = list(dict.fromkeys(look.images for look in looks))
     told = ", ".join(f"{sum(one.images == count for one in looks)} on {count} images" for count in rounds)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,10 +89,23 @@ def open_candidates(recipe: Recipe, license: str) -> tuple[tuple[Candidate, ...]
     return tuple(kept), notes
 
 
-def pace(
-    candidate: Candidate, recipe: Recipe, root: Path, paths: Sequence[str], *, cache: Path
-) -> tuple[float, tuple[str, ...]]:
-    """Images a second through a candidate on this machine, as busy as it is now, and the runtime of each of its sizes.
+@dataclass(frozen=True)
+class Pace:
+    """How fast a candidate is on this machine.
+
+    Args:
+        images_s: images a second.
+        runtimes: by which, one a size.
+        load: processes that ran or waited on the machine in the minute before.
+    """
+
+    images_s: float
+    runtimes: tuple[str, ...]
+    load: float
+
+
+def pace(candidate: Candidate, recipe: Recipe, root: Path, paths: Sequence[str], *, cache: Path) -> Pace:
+    """Images a second through a candidate on this machine, as busy as it is now.
 
     Forward passes of decoded images alone, in one view, with all taps, all cores busy; the faster of two rounds.
 
@@ -108,7 +122,7 @@ def pace(
     from medalist.features.bank import NETWORKS
     from medalist.features.choice import choose_runtime, timed
 
-    seconds, runtimes = 0.0, list[str]()
+    load, seconds, runtimes = os.getloadavg()[0], 0.0, list[str]()
     spread = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, SAMPLE).astype(int)) if paths[i]]
     for backbone in candidate.eyes:
         runtime, _ = choose_runtime(
@@ -121,4 +135,4 @@ def pace(
         pixels_NHWC = np.stack([images[i % len(images)] for i in range(max(len(images), num_full))])
         seconds += 1 / timed(forward, pixels_NHWC)[1]
         runtimes.append(runtime)
-    return 1 / seconds, tuple(runtimes)
+    return Pace(round(1 / seconds, 1), tuple(runtimes), round(load, 1))

@@ -5,7 +5,7 @@ It decides who is looked at closely, never who is best. Axes: N labelled images,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def halve(
             features = embed(asking_for(recipe, some), subset, cache=cache, sink=sink)
             found += quick_looks(recipe, features, [(one,) for one in some])
         num_kept = ENOUGH if share == shares[-1] else max(ENOUGH, -(-len(candidates) // 2))
-        kept = set(best(found, recipe.metric, num_kept, key=lambda look: look.score))
+        kept = set(best([look.score for look in found], recipe.metric, num_kept))
         looks += [replace(look, kept=place in kept) for place, look in enumerate(found)]
         candidates = [one for place, one in enumerate(candidates) if place in kept]
     return tuple(candidates), looks
@@ -137,10 +137,10 @@ def parts_of(table: ImageTable, seed: int) -> np.ndarray:
     return make_folds(table.labels, group_N, num_folds=PARTS, seed=seed)
 
 
-def best(items: Sequence[Look], metric: str, count: int, *, key: Callable[[Look], float]) -> list[int]:
-    """Places of the `count` best, the best first; of equals the earlier."""
+def best(scores: Sequence[float], metric: str, count: int | None = None) -> list[int]:
+    """Places of the `count` best scores (None: of all), the best first; of equals the earlier."""
     way = sign(bind(metric))
-    return sorted(range(len(items)), key=lambda place: -way * key(items[place]))[:count]
+    return sorted(range(len(scores)), key=lambda place: -way * scores[place])[:count]
 
 
 def asking_for(recipe: Recipe, candidates: Sequence[Candidate]) -> Recipe:

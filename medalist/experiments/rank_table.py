@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from medalist.engines.local import usable_cores
 from medalist.evidence import BestOfMany, Comparison, best_of_many
-from medalist.evidence.draws import bind
+from medalist.evidence.draws import bind, sign
 from medalist.experiments.arms import Done, against
 from medalist.experiments.charts import Mark, scatter
 from medalist.experiments.fusions import against_single, gain_of_fusing
 from medalist.experiments.rank import Ranking
+from medalist.experiments.rank_screen import best as best_first
 from medalist.recipe import Recipe
 
 BASELINE = "best single"
@@ -62,8 +64,8 @@ def rows_of(ranking: Ranking) -> list[Row]:
     """Singles, the best first; then fusions, the best first."""
     best, *others = ranking.singles
     found = {**against(best, others), **against_single(best, ranking.fusions)}
-    way = 1 if bind(ranking.recipe.metric).facts["better"] == "higher" else -1
-    fused = sorted(ranking.fusions.done, key=lambda done: -way * done.summary.score)
+    scores = [done.summary.score for done in ranking.fusions.done]
+    fused = [ranking.fusions.done[place] for place in best_first(scores, ranking.recipe.metric)]
     nothing = Comparison(0.0, 0.0, BASELINE, 1.0)
     return [_row(ranking, done, found.get(done.arm.name, nothing)) for done in [*ranking.singles, *fused]]
 
@@ -79,7 +81,7 @@ def _row(ranking: Ranking, done: Done, gain: Comparison) -> Row:
         gain_stderr=gain.stderr,
         p=gain.p,
         verdict=gain.verdict,
-        images_s=1 / sum(1 / ranking.paces[one.name] for one in mine),
+        images_s=1 / sum(1 / ranking.paces[one.name].images_s for one in mine),
         mparams=sum(one.mparams for one in mine),
         top1=mine[0].top1 if len(mine) == 1 else None,
         licence="; ".join(dict.fromkeys(one.licence for one in mine)),
@@ -192,11 +194,13 @@ def command(ranking: Ranking, backbones: Sequence[str]) -> str:
 
 def _notes(ranking: Ranking) -> list[str]:
     """What the numbers are of."""
-    runtimes = ", ".join(dict.fromkeys(name for names in ranking.runtimes.values() for name in names))
+    paces = ranking.paces.values()
+    runtimes = ", ".join(dict.fromkeys(name for one in paces for name in one.runtimes))
+    busy = f"{max(one.load for one in paces):.1f} processes on {usable_cores()} cores before"
     notes = [
         "a gain is over the best single, paired on the same rows, positive: better; verdicts count how many were tried",
-        f"images/s: forward passes alone in one view, {runtimes}, on this machine as busy as it was; s: the run,"
-        f" whose features one pass over the images had made ({ranking.seconds:.0f} s; what the bank held was not"
+        f"images/s: forward passes alone in one view, {runtimes}, on this machine as busy as it was ({busy}); s: the"
+        f" run, whose features one pass over the images had made ({ranking.seconds:.0f} s; what the bank held was not"
         " computed again)",
     ]
     return [*notes, *correlation_text(ranking), *ranking.notes]
@@ -207,7 +211,7 @@ def correlation(ranking: Ranking) -> tuple[float, float, int] | None:
     from scipy.stats import permutation_test, rankdata
 
     names = {one.name: one.top1 for one in ranking.candidates}
-    way = 1 if bind(ranking.recipe.metric).facts["better"] == "higher" else -1
+    way = sign(bind(ranking.recipe.metric))
     pairs = [(names[one.arm.name], way * one.summary.score) for one in ranking.singles if names[one.arm.name]]
     if len(pairs) < 3 or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
         return None
@@ -246,7 +250,7 @@ def result_of(ranking: Ranking) -> dict[str, Any]:
         "best_single": asdict(singles_corrected(ranking)),
         "gain_of_fusing": asdict(gain_of_fusing(ranking.singles, fused)) if fused else None,
         "imagenet": None if found is None else dict(zip(("spearman", "p", "backbones"), found, strict=True)),
-        "runtimes": ranking.runtimes,
+        "paces": {name: asdict(pace) for name, pace in ranking.paces.items()},
         "features_s": ranking.seconds,
         "verdict": verdict_of(ranking, rows),
         "notes": list(ranking.notes),
