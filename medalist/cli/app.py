@@ -56,7 +56,9 @@ def adopt(references: Sequence[str]) -> None:
 
 
 def epoch_line(event: Event) -> None:
-    """What logs get to see of a long training."""
+    """What logs get to see of a long training, or of the many runs of an experiment."""
+    if "arm" in event.note:
+        print(f"{event.stage}: {event.note['arm']}, {event.done + 1} of {event.total}", file=sys.stderr, flush=True)
     if "epoch_s" in event.note:
         told = ", ".join(
             f"{key} {event.note[key]}" for key in ("loss", "metric", "lr", "images_s") if key in event.note

@@ -15,7 +15,7 @@ from typing import Any
 
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
-from medalist.experiments.arms import ARMS, Arm, Done, carry_out
+from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name
 from medalist.experiments.folder import QUESTION, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.judging import Row, corrected_score, rows_of
 from medalist.experiments.questions import Question, Value, ask_all, draws, lengthened, seeded
@@ -30,7 +30,6 @@ from medalist.recipe import Recipe
 from medalist.store import hash_json, write_atomic
 
 RECIPE = "recipe.yaml"
-LONGEST = 80  # characters of an arm's name
 # Of small nets that differ in nothing but their seed, one seed calls every fourth pair different, three one in twenty.
 ENOUGH_SEEDS = 3
 
@@ -112,9 +111,8 @@ def arms_of(recipe: Recipe, questions: Sequence[Question], longer: Sequence[Ques
     arms: dict[str, Arm] = {}
     for name, one in named:
         if one.hash not in arms:
-            taken = {slug(arm.name) for arm in arms.values()}
-            plain = len(name) <= LONGEST and slug(name) not in taken
-            arms[one.hash] = Arm(name if plain else f"{name[:LONGEST]} {one.hash[:8]}", one)
+            taken = {folder_name(arm.name) for arm in arms.values()}  # +1 and -1 would share one
+            arms[one.hash] = Arm(name if folder_name(name) not in taken else f"{name} {one.hash[:8]}", one)
     return arms
 
 
@@ -135,7 +133,7 @@ def check_arms(arms: Sequence[Arm], root: Path, out: Path) -> None:
     faults = []
     for place, arm in enumerate(arms):
         try:
-            check(arm.recipe, root, out / ARMS / slug(arm.name))
+            check(arm.recipe, root, out / ARMS / folder_name(arm.name))
             asked = hash_json([arm.recipe.data.model_dump(), arm.recipe.finetune and arm.recipe.finetune.auxiliary])
             tables[asked] = tables.get(asked) or read(arm.recipe, root)
             check_table(arm.recipe, tables[asked])
