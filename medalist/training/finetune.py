@@ -155,7 +155,8 @@ class Training:
         if not math.isfinite(loss := sum(losses)):
             raise DataError(
                 f"training diverged: the loss is {loss} in epoch {step.epoch + 1}, step {step.number + 1}, at a rate of"
-                f" {self.lr():g}; lower finetune.phases[{self.phase}].lr, or set finetune.clip=1.0"
+                f" {self.lr():g}; lower finetune.phases[{self.phase}].lr"
+                + ("" if self.plan.clip else ", or set finetune.clip=1.0")
             )
         if not self.plan.mixes(step.epoch) and sum(len(rows) for rows, _ in self.seen) < SAMPLE:
             self.seen.append((step.rows, np.asarray(link(logit_BC.cpu().numpy(), self.images.tags), np.float32)))

@@ -54,12 +54,14 @@ def check(plan: Plan, num_rows: int) -> None:
         return
     if plan.batchnorm != "frozen":
         raise RecipeError(
-            f"batchnorm: {plan.batchnorm} needs the whole batch in one process, there are {world()}; type"
-            " batchnorm: frozen, or start without torchrun"
+            f"finetune.batchnorm={plan.batchnorm} needs the whole batch in one process, there are {world()}; type"
+            " finetune.batchnorm=frozen, or start without torchrun"
         )
     smallest = num_rows // -(-num_rows // plan.batch)
     if smallest < world():
-        raise RecipeError(f"a batch of {smallest} rows cannot be shared by {world()} processes; enlarge batch")
+        raise RecipeError(
+            f"a batch of {smallest} rows cannot be shared by {world()} processes; enlarge finetune.batch={plan.batch}"
+        )
 
 
 def shared(work: Callable[[], Iterator[Step]]) -> Iterator[Step]:

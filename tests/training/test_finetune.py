@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from medalist.errors import DataError
 from medalist.training import finetune as loop
 from medalist.training import network
 from medalist.training.finetune import finetune
@@ -45,6 +47,15 @@ def first_batch(training: Any) -> tuple[Any, Any]:
     step = next(steps(training.plan, training.rows, training.phase))
     feed = training.feed.shown(training.plan, lambda: iter([step]), "cpu")
     return next(feed)
+
+
+@pytest.mark.parametrize(("clip", "told"), [(1.0, "lr$"), (None, r"lr, or set finetune\.clip=1\.0$")])
+def test_a_training_that_diverges_says_which_keys_help(workshop: Any, clip: float | None, told: str) -> None:
+    """A rate beyond all reason; a norm that is clipped already is no advice."""
+    plan = workshop.plan(("all", 1), clip=clip)
+    plan = replace(plan, phases=(replace(plan.phases[0], lr=1e30, head_lr=1e30),))
+    with pytest.raises(DataError, match=rf"training diverged: the loss is (nan|inf) .*phases\[0\]\.{told}"):
+        workshop.tuned(plan)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

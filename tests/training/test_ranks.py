@@ -147,7 +147,9 @@ def test_every_row_of_a_batch_has_one_rank(monkeypatch: pytest.MonkeyPatch, size
 
 def test_what_a_world_cannot_do_is_refused(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks, "world", lambda: 2)
-    with pytest.raises(RecipeError, match="batchnorm: train needs the whole batch in one process, there are 2"):
+    with pytest.raises(
+        RecipeError, match=r"finetune\.batchnorm=train needs the whole batch in one process, there are 2"
+    ):
         finetune(workshop.training(workshop.plan(("all", 1), batchnorm="train")))
     with pytest.raises(RecipeError, match="a batch of 1 rows cannot be shared by 2 processes"):
         finetune(workshop.training(workshop.plan(("all", 1), batch=1)))

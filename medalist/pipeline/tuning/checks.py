@@ -33,7 +33,9 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
     yield from _unmixed(settings)
     yield from _strange_backbones(recipe, settings)
     if settings.refit == "continue" and settings.mix_last > settings.continue_epochs:
-        yield "finetune.mix_last: longer than finetune.continue_epochs; leave it out, or mix out"
+        default = "" if "continue_epochs" in settings.model_fields_set else " (a default)"
+        told = f"got {settings.mix_last}, more epochs than finetune.continue_epochs={settings.continue_epochs}{default}"
+        yield f"finetune.mix_last: {told}; leave it out, or mix out"
     yield from _one_folder(recipe)
     for backbone in _opened(recipe):
         yield from _depths(backbone, [phase.train for phase in settings.phases])

@@ -85,7 +85,11 @@ def test_each_fault_is_told_with_its_key(override: str, key: str, told: str) -> 
         (["finetune.fuse=features", "finetune.holdout=true"], "leave fuse out, or holdout"),
         (
             ["finetune.refit=continue", "finetune.mix=mixup", "finetune.mix_last=5"],
-            "finetune.mix_last: longer than finetune.continue_epochs",
+            "finetune.mix_last: got 5, more epochs than finetune.continue_epochs=2 (a default); leave",
+        ),
+        (
+            ["finetune.refit=continue", "finetune.mix=mixup", "finetune.mix_last=5", "finetune.continue_epochs=3"],
+            "finetune.continue_epochs=3; leave it out",
         ),
     ],
 )
