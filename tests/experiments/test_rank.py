@@ -15,8 +15,12 @@ import pytest
 from medalist.data.drawn import draw_competition
 from medalist.errors import RecipeError, StoreError
 from medalist.evidence import compare
+from medalist.experiments import rank_screen
 from medalist.experiments.rank import rank
+from medalist.experiments.rank_candidates import open_candidates
+from medalist.experiments.rank_screen import halve, quick_looks
 from medalist.pipeline.kept import load_truth, load_unseen
+from medalist.pipeline.way import embed, read
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import FAILPOINT
 
@@ -70,6 +74,29 @@ def test_gains_are_paired_with_the_best_single(folder: Path, result: dict[str, A
         assert row["gain"] == pytest.approx(found.difference)
         assert row["gain_stderr"] == pytest.approx(found.stderr, rel=0.15)  # other draws of the bootstrap
         assert row["p"] >= found.p * 0.5
+
+
+def test_the_quick_look_is_a_run_of_ridge_alone(folder: Path, result: dict[str, Any]) -> None:
+    recipe = asking()
+    candidates, _ = open_candidates(recipe, "any")
+    features = embed(recipe, read(recipe, folder / "data"), cache=folder / "cache")
+    sights = [(one,) for one in candidates] + [candidates[:2], candidates]
+    looks = quick_looks(recipe, features, sights)
+    scores = {frozenset(row["backbones"]): row["score"] for row in result["rows"]}
+    for look in looks:
+        assert look.score == scores[frozenset(look.names)]
+
+
+def test_halving_keeps_the_best_on_the_subset(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(rank_screen, "FEWEST", 40)
+    monkeypatch.setattr(rank_screen, "ENOUGH", 1)
+    recipe = asking()
+    candidates, _ = open_candidates(recipe, "any")
+    kept, looks = halve(recipe, read(recipe, folder / "data"), candidates, cache=folder / "cache")
+    assert [look.names[0] for look in looks] == list(NAMES)
+    assert len(kept) == 1 and {look.names[0]: look.kept for look in looks}[kept[0].name]
+    assert max(looks, key=lambda look: look.score).names == (kept[0].name,)
+    assert all(40 <= look.images <= 60 and look.stderr > 0 for look in looks)
 
 
 def test_costs_of_a_fusion_are_those_of_its_parts(result: dict[str, Any]) -> None:
