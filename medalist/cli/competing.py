@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars
+from medalist.errors import RecipeError
 
 if TYPE_CHECKING:
     from medalist.ledger import Summary
+    from medalist.recipe import Recipe
 
 
 @app.command()
@@ -65,6 +67,7 @@ def run(
     cards: Cards = None,
     cache: Cache = None,
     preflight: Annotated[bool, typer.Option("--preflight", help="64 images, under a minute, and a forecast")] = False,
+    budget: Annotated[str | None, typer.Option(help="the best within a time: 90s, 30m, 1h30m; Ctrl-C ends it")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another run in --out")] = False,
     allow_code: Code = None,
 ) -> None:
@@ -81,12 +84,17 @@ def run(
         "cards": cards and str(cards.resolve()),
     }
     resolved = load_recipe(recipe, settings, **keys)
+    if preflight and budget is not None:
+        raise RecipeError("--preflight forecasts one run, --budget plans several; type one of the two")
     if preflight:
         from medalist.pipeline.preflight import preflight as rehearse
 
         with bars() as sink:
             text = rehearse(resolved, data, out, sink=sink)
         print(text)
+        return
+    if budget is not None:
+        print(within(resolved, data, out, budget, cache=cache, code=allow_code or (), overwrite=overwrite))
         return
     from medalist.pipeline import run as go
 
@@ -95,6 +103,18 @@ def run(
         summary = work() if int(os.environ.get("WORLD_SIZE", "1")) == 1 else as_rank(work)
     if summary is not None:
         print(summary.text(out))
+
+
+def within(recipe: Recipe, data: Path, out: Path, budget: str, **options: Any) -> str:
+    """The best that a time allows; it runs since this process began."""
+    from medalist.experiments.budget.clock import seconds_of, since_process_start
+
+    clock = since_process_start(seconds_of(budget))
+    if "WORLD_SIZE" in os.environ:
+        raise RecipeError("--budget spawns runs of its own; type the command without torchrun")
+    from medalist.experiments.budget.within import run_within
+
+    return run_within(recipe, data, out, clock, say=partial(print, flush=True), **options)
 
 
 def as_rank(work: Callable[[], Summary]) -> Summary | None:

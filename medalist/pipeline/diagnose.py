@@ -30,6 +30,7 @@ from medalist.pipeline.causes import Cause, Seen
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
+from medalist.pipeline.predict import home
 from medalist.pipeline.recomputed import MOST, features_recomputed
 from medalist.pipeline.submit import check_score
 from medalist.pipeline.way import read
@@ -181,7 +182,7 @@ def _configurations(folder: Path, field: Field, metric: str) -> list[np.ndarray]
 def _imports(folder: Path) -> list[Predictions]:
     """The imported predictions behind a folder's answers: its own, or of a blend's members that are still there."""
     facts = decision_of(folder)
-    parts = [folder / source["folder"] for source in facts.get("sources", ())]
+    parts = [home(folder) / source["folder"] for source in facts.get("sources", ())]
     runs = [part.parent.parent for part in parts if part.is_dir()]
     kept = [run for run in dict.fromkeys(runs) if decision_of(run)["kind"] == "import"]
     return [final_predictions(run) for run in ([folder] if facts["kind"] == "import" else kept)]
@@ -190,7 +191,7 @@ def _imports(folder: Path) -> list[Predictions]:
 def _table(folder: Path, data: Path) -> ImageTable:
     """The dataset, read as the run read it; of a blend as the first of its runs that has a recipe."""
     facts = decision_of(folder)
-    runs = [(folder / source["folder"]).parent.parent for source in facts.get("sources", ())]
+    runs = [(home(folder) / source["folder"]).parent.parent for source in facts.get("sources", ())]
     recipes = [file for run in (folder, *runs) if (file := run / "recipe.yaml").is_file()]
     return read(load_recipe(recipes[0]) if recipes else load_recipe(metric="accuracy"), data)
 

@@ -26,7 +26,7 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.extraction import extract, settled_by
 from medalist.pipeline.kept import asking, load_table
 from medalist.pipeline.learners import answer, learners_of, slug
-from medalist.pipeline.outcome import decision_of
+from medalist.pipeline.outcome import DECISION, decision_of
 from medalist.pipeline.tuning.tuned import answer_tuned, tuned_of
 from medalist.progress import Sink, ignore
 from medalist.recipe import load_recipe
@@ -103,7 +103,7 @@ def _parts(run_folder: Path, facts: dict[str, Any]) -> list[Path]:
 
 def _part(folder: Path, source: dict[str, Any]) -> Path:
     """Where a blend's member is; unchanged since they were blended."""
-    part: Path = (folder / source["folder"]).resolve()
+    part: Path = (home(folder) / source["folder"]).resolve()
     again = f"blend again: medalist blend RUN... --out {folder} --overwrite"
     if not (part / "predictions.json").is_file():
         raise MismatchError(f"member {source['name']} is gone from {part}; put the run back, or {again}")
@@ -112,6 +112,11 @@ def _part(folder: Path, source: dict[str, Any]) -> Path:
     if decision_of(part.parent.parent)["kind"] != "run":
         raise MismatchError(f"member {source['name']} was imported: only the script behind it can answer new images")
     return part
+
+
+def home(folder: Path) -> Path:
+    """Where a run folder's files really are, which a blend's sources are relative to: they may be links."""
+    return (folder / DECISION).resolve().parent
 
 
 def _run_answers(
