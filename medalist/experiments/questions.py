@@ -96,7 +96,8 @@ def ask(recipe: Recipe, vary: str) -> Question:
     others = tuple(value for value in values if value is not own)
     if not others:
         raise RecipeError(f"--vary {key}: {own and own.text} is the recipe's own value; name others to compare with it")
-    if any(value.recipe.finetune is not None and value.recipe.finetune.steer == "fold" for value in values):
+    tuned = [one.finetune for one in (recipe, *(value.recipe for value in values)) if one.finetune is not None]
+    if any(settings.steer == "fold" for settings in tuned):
         raise RecipeError(
             f"--vary {key}: with finetune.steer=fold the scores are of rows that chose the epoch, too good to compare;"
             " take none or inner"

@@ -104,6 +104,8 @@ def test_a_score_that_chose_its_own_epoch_is_not_compared() -> None:
     steered = load_recipe(metric="accuracy", finetune={"steer": "fold"})
     with pytest.raises(RecipeError, match="too good to compare"):
         ask(steered, "finetune.sam=0.05")
+    with pytest.raises(RecipeError, match="too good to compare"):
+        ask(steered, "finetune.steer=none,inner")
 
 
 def test_all_faults_of_all_questions_at_once() -> None:
