@@ -30,7 +30,7 @@ from medalist.engines.local import usable_cores
 from medalist.errors import BackboneError, DataError
 from medalist.progress import Sink, ignore
 from medalist.store import failpoint
-from medalist.training import network, ranks
+from medalist.training import cuda, network, ranks
 from medalist.training.crossings import Crossings
 from medalist.training.feeds import Batch, Images
 from medalist.training.heads.contract import link
@@ -68,6 +68,7 @@ class Training:
         device: `cpu` or `cuda`.
         prefix: folder for what crosses from the frozen part of the network, shared by all folds; None, or where
             several processes train: no such cache.
+        compiles: folder where it is settled, for all folds, which phases' bodies are compiled; None: none is.
         follows: factor of the rates in each epoch, for a plateau that watches no rows; empty: it watches.
         epoch, number: the step to do next.
         micro: rows that go through the network at once.
@@ -87,6 +88,7 @@ class Training:
     folder: Path
     device: str = "cpu"
     prefix: Path | None = None
+    compiles: Path | None = None
     follows: Sequence[float] = ()
     epoch: int = 0
     number: int = 0
@@ -118,6 +120,7 @@ class Training:
         if self.prefix is not None and ranks.world() == 1 and (first := network.untouched(self.net, self.plan, phase)):
             self.cut(first)
         self.part.train()
+        self.quick: Network | None = self.part if self.compiles is None else None
 
     def cut(self, first: int) -> None:
         """Train the top alone, on what crosses from the frozen bottom; the whole, where that cannot be kept."""
@@ -150,6 +153,8 @@ class Training:
         if isinstance(self.net.head, AngularMargin):
             self.net.head.progress = (step.epoch + (step.number + 0.5) / step.num_steps) / self.plan.epochs
         ranks.same_draws(self.net)
+        if self.quick is None:
+            cuda.choose(self, inputs, target_BT, step.num_steps * self.plan.phases[self.phase].epochs)
         before = draws(self.net)
         losses, logit_BC = self.gradients(inputs, target_BT)
         if not math.isfinite(loss := sum(losses)):
@@ -207,7 +212,7 @@ class Training:
         for start in range(0, len(target_BT), self.micro):
             part = slice(start, start + self.micro)
             with self.precision():
-                logit_BT = self.part(*(array[part] for array in inputs), target_BC=target_BT[part, own])
+                logit_BT = (self.quick or self.part)(*(array[part] for array in inputs), target_BC=target_BT[part, own])
             share = len(target_BT[part]) / len(target_BT)
             losses = [loss * share for loss in self.losses(logit_BT.float(), target_BT[part])]
             torch.autograd.backward(losses[0] + losses[1])
@@ -265,7 +270,7 @@ def finetune(
             training.enter(phase)
         begin = (training.epoch, training.number)
         work = partial(ranks.shared, partial(steps, plan, training.rows, phase, begin, end))
-        with closing(training.feed.shown(plan, work, training.device)) as stream:
+        with cuda.repeatable(training.device), closing(training.feed.shown(plan, work, training.device)) as stream:
             heard.begin()
             for step, inputs in stream:
                 training.step(step, inputs)

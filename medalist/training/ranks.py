@@ -20,18 +20,31 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
+from medalist.backbones.runtimes.machine import this_device
 from medalist.errors import RecipeError
 from medalist.training.neural.heads import draws, set_draws
 from medalist.training.plan import Plan, Step
 
-COUNT = "WORLD_SIZE"  # torchrun's
+COUNT, PLACE = "WORLD_SIZE", "LOCAL_RANK"  # torchrun's
 PATIENCE = timedelta(days=7)  # others wait while rank 0 embeds images or judges; one that fails ends all
 
 
 def join() -> None:
-    """Meet the other processes that `torchrun` started; nothing where there are none."""
-    if int(os.environ.get(COUNT, "1")) > 1 and not distributed.is_initialized():
+    """Meet the other processes that `torchrun` started; nothing where there are none. With GPUs each takes its own.
+
+    Raises:
+        RecipeError: this machine has fewer GPUs than processes.
+    """
+    if int(os.environ.get(COUNT, "1")) == 1 or distributed.is_initialized():
+        return
+    if this_device() == "cpu":
         distributed.init_process_group("gloo", timeout=PATIENCE)
+        return
+    place, num_gpus = int(os.environ.get(PLACE, "0")), torch.cuda.device_count()
+    if place >= num_gpus:
+        raise RecipeError(f"a process a GPU: this is number {place + 1}, GPUs: {num_gpus}; lower --nproc-per-node")
+    torch.cuda.set_device(place)  # from here on `cuda` means this one, in this thread
+    distributed.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
 
 
 def world() -> int:
@@ -116,7 +129,7 @@ def told(value: Any) -> Any:
 def meet() -> None:
     """Wait until all ranks are here."""
     if world() > 1:
-        distributed.barrier()
+        distributed.all_reduce(torch.zeros(1))  # on the CPU, as a barrier would choose a GPU by itself
 
 
 def same_draws(network: nn.Module) -> None:

@@ -95,6 +95,8 @@ def test_a_training_knows_its_columns_by_its_key(root: Path, cache: Path, tmp_pa
     assert replace(tunings[1], features=other).key != tunings[1].key
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_nothing_of_a_column_is_left_in_a_run(root: Path, cache: Path, tmp_path: Path) -> None:
     """The files of a run with a column are those of one without, of the same shapes; the network's are others."""
     shapes: dict[str, Any] = {}
