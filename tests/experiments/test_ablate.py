@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -17,8 +19,11 @@ from medalist.cli.app import app
 from medalist.data.drawn import draw_competition
 from medalist.errors import RecipeError, StoreError
 from medalist.experiments.ablate import ablate, arms_of, check_arms
+from medalist.experiments.arms import Arm, Done
 from medalist.experiments.folder import RESULT, TABLE
 from medalist.experiments.questions import ask_all
+from medalist.ledger import Summary
+from medalist.pipeline.decide import Truth
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import FAILPOINT
 
@@ -145,6 +150,48 @@ def test_each_recipe_is_run_once_and_no_two_share_a_folder(drawn: Path, tmp_path
     check_arms(list(arms.values()), drawn, tmp_path / "out")
     folders = {arm.name for arm in arms.values()}
     assert len(folders) == len(names)
+
+
+def test_a_regulariser_is_judged_at_both_budgets(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth_N = np.arange(200) % 2
+    ran: list[tuple[str, int, int]] = []
+
+    def carried_out(arm: Arm, root: Path, out: Path, **rest: Any) -> Done:
+        """Without SAM 60 % are right; with it fewer, and with twice the epochs more."""
+        settings = arm.recipe.finetune
+        assert settings is not None
+        epochs, sam = settings.phases[0].epochs, settings.sam
+        ran.append((arm.name, epochs, arm.recipe.seed))
+        share = 0.6 if sam is None else 0.4 if epochs == 4 else 0.9
+        truth = Truth(truth_N, ("a", "b"), np.arange(200), np.arange(200) % 5)
+        rows = np.random.default_rng(arm.recipe.seed).permutation(200)[: int(share * 200)]
+        answers_N = 1 - truth_N
+        answers_N[rows] = truth_N[rows]
+        facts = {"metric": "accuracy", "score": share, "score_stderr": 0.03, "interval95": (0.0, 1.0)}
+        facts |= {"score_in_sample": None, "heads": {}, "forecast": None, "seconds": {"total": epochs, "embed": 0}}
+        summary = Summary(**facts, images=200, rejected=0, notes=(), submission=None)
+        return Done(arm, out / "arms" / arm.name, summary, truth, answers_N)
+
+    monkeypatch.setattr("medalist.experiments.ablate.carry_out", carried_out)
+    asked = load_recipe(None, ["finetune.phases=[{epochs: 4}]"], metric="accuracy", backbones=("embedded",))
+    text = ablate(asked, drawn, tmp_path / "out", ["finetune.sam=null,0.05"], seeds=2)
+    assert ran == [
+        ("baseline", 4, 0), ("baseline, seed 1", 4, 1),
+        ("finetune.sam=0.05", 4, 0), ("finetune.sam=0.05, seed 1", 4, 1),
+        ("baseline, epochs x2", 8, 0), ("baseline, epochs x2, seed 1", 8, 1),
+        ("finetune.sam=0.05, epochs x2", 8, 0), ("finetune.sam=0.05, epochs x2, seed 1", 8, 1),
+    ]  # fmt: skip
+    rows = json.loads((tmp_path / "out" / RESULT).read_text(encoding="utf-8"))["rows"]
+    assert [(row["value"], row["epochs"], row["cost"]) for row in rows] == [
+        ("null", 4, 1.0), ("0.05", 4, 1.0), ("null", 8, 2.0), ("0.05", 8, 2.0),
+    ]  # fmt: skip
+    assert [row["gain"] and round(row["gain"]["difference"], 6) for row in rows] == [None, -0.2, None, 0.3]
+    assert [row["verdict"] for row in rows] == ["", "worse", "", "better"]
+    assert "finetune.sam at 4 epochs: no value is better; keep null; worse: 0.05; at 8 epochs 0.05 is better" in text
+    assert "nothing to change" in text
+    ran.clear()
+    ablate(asked, drawn, tmp_path / "half", ["finetune.sam=null,0.05"], seeds=1, double=False)
+    assert ran == [("baseline", 4, 0), ("finetune.sam=0.05", 4, 0)]
 
 
 def test_the_verb_says_what_to_type(drawn: Path, tmp_path: Path) -> None:
