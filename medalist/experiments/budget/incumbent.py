@@ -16,6 +16,7 @@ import numpy as np
 from medalist import ledger
 from medalist.errors import StoreError
 from medalist.evidence import Comparison, compare, holm, verdict
+from medalist.metrics import metrics
 from medalist.pipeline.outcome import unseen_answers
 from medalist.store import failpoint
 
@@ -79,6 +80,17 @@ def against(challenger: Path, incumbent: Path, metric: str) -> tuple[Comparison,
     truth = field.truth
     found = compare(metric, truth.labels[mine], one_N[mine], two_N[theirs], groups=truth.group_N[mine])
     return found, len(shared)
+
+
+def could_be_beaten(folder: Path, metric: str, before: Sequence[float]) -> bool:
+    """Whether answers without a fault would be told from a run's, as one challenger more; for tags always."""
+    field, answers_N = unseen_answers(folder)
+    eats, y = metrics.bind(metric).facts["eats"], field.truth.labels
+    if field.table.task == "tags" or eats not in ("labels", "prob"):
+        return True
+    perfect_N = y if eats == "labels" else np.eye(len(field.truth.classes))[y]
+    found = compare(metric, y, perfect_N, answers_N, groups=field.truth.group_N)
+    return verdict_among(found, before) == "better"
 
 
 def verdict_among(found: Comparison, before: Sequence[float]) -> str:

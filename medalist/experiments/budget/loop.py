@@ -21,6 +21,7 @@ from medalist.experiments.budget.journal import Tried, gain_text, gained, incumb
 from medalist.experiments.budget.steps import Asked, Step, untried
 
 BEFORE_ANY = "interrupted before the first submission: there is none; the same command goes on"
+BEST = "not even faultless answers could be told from these"
 NO_IDEA, NO_TIME, STOPPED = "nothing is left to try", "no step that is left fits", "interrupted"
 
 
@@ -46,6 +47,9 @@ class Hands(Protocol):
 
     def against(self, challenger: str, incumbent: str) -> tuple[Comparison, int]:
         """The challenger against the incumbent, p uncorrected, and the rows that both were scored on."""
+
+    def could_be_beaten(self, incumbent: str, before: Sequence[float]) -> bool:
+        """Whether faultless answers would be told from the incumbent's; `before`: p of all challengers so far."""
 
     def show(self, folder: str) -> None:
         """Make it what the experiment's folder shows."""
@@ -90,7 +94,10 @@ class Loop:
             MedalistError: not even the first could be done, or the user stopped before it was.
         """
         while not self.ended:
-            found = self.choose()
+            held = incumbent_of(self.tried)
+            if held is not None and not self.hands.could_be_beaten(held.folder, self.p_values):
+                self.ended = BEST
+            found = self.choose() if not self.ended else None
             if found is None:
                 return
             step, arm, foreseen = found
@@ -160,6 +167,11 @@ class Loop:
         """Runs of all rows, each by itself."""
         return tuple(one.runs[-1] for one in self.tried if one.arm and one.score is not None and not one.held_out)
 
+    @property
+    def p_values(self) -> list[float]:
+        """Uncorrected, of all challengers so far."""
+        return [one.p for one in self.tried if one.p is not None]
+
     def _unfinished(self, one: Tried, ended: Made, made: Made | None) -> Tried:
         """Stopped, for its time or by the user; or failed."""
         if ended.status == INTERRUPTED:
@@ -174,8 +186,7 @@ class Loop:
         if incumbent is None:
             return replace(one, outcome=journal.FIRST)
         found, rows = self.hands.against(one.folder, incumbent.folder)
-        before = [other.p for other in self.tried if other.p is not None]
-        verdict = verdict_among(found, before)
+        verdict = verdict_among(found, self.p_values)
         numbers = {"gain": found.difference, "gain_stderr": found.stderr, "p": found.p, "verdict": verdict}
         outcome = journal.REPLACED if verdict == "better" else journal.KEPT
         return replace(one, outcome=outcome, rows=rows, **numbers)  # type: ignore[arg-type]
@@ -199,6 +210,8 @@ class Loop:
 
     def forecast_text(self, step: Step, seconds: float) -> str:
         """What a step will take, and what such steps gained so far."""
+        if not self.pace.images:
+            return "nothing is measured yet, it is done whatever it takes"
         before = [one for one in self.tried if one.kind == step.kind and one.gain is not None]
         gains = ", ".join(f"{one.gain:+.4f} {one.verdict}" for one in before)
         such = f"; such steps so far: {gains}" if before else ""

@@ -24,7 +24,7 @@ from medalist.experiments.budget.child import DONE, Ended, Interrupt, interrupts
 from medalist.experiments.budget.clock import Clock, told
 from medalist.experiments.budget.forecast import Pace, training_ends
 from medalist.experiments.budget.journal import Tried, gained, incumbent_of
-from medalist.experiments.budget.loop import BEFORE_ANY, NO_IDEA, Loop, Made
+from medalist.experiments.budget.loop import BEFORE_ANY, BEST, NO_IDEA, Loop, Made
 from medalist.experiments.budget.steps import PATIENCE, Asked
 from medalist.metrics import metrics
 from medalist.pipeline import cache_folder, run_key
@@ -32,7 +32,7 @@ from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check
 from medalist.pipeline.learners import slug
 from medalist.progress import Event, jsonl
-from medalist.recipe import Recipe
+from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_json, write_atomic
 
 EVENTS, CHART = "events.jsonl", "budget.png"
@@ -100,6 +100,10 @@ class Processes:
         """See `incumbent.against`."""
         return incumbent.against(self.out / challenger, self.out / held, self.metric)
 
+    def could_be_beaten(self, held: str, before: Sequence[float]) -> bool:
+        """See `incumbent.could_be_beaten`."""
+        return incumbent.could_be_beaten(self.out / held, self.metric, before)
+
     def show(self, folder: str) -> None:
         """See `incumbent.show`."""
         incumbent.show(self.out, self.out / folder)
@@ -154,27 +158,26 @@ def run_within(
     with experiment.asking(out, key, overwrite=overwrite), interrupts() as interrupt:
         if overwrite:
             incumbent.hide(out)
-            (out / journal.FILE).unlink(missing_ok=True)
-            (out / EVENTS).unlink(missing_ok=True)
+            for name in (journal.FILE, EVENTS):
+                (out / name).unlink(missing_ok=True)
         tried, used_s = journal.load(out)
         clock = replace(clock, before_s=used_s)
-        pace = _remembered(asked, cost, tried, out)
+        pace = _remembered(Pace(cost), tried, out)
         hands = Processes(out, root, cache_folder(cache), code, recipe.metric, clock, pace, interrupt)
         loop = Loop(asked, clock, pace, hands, say, [one for one in tried if one.settled])
-        if tried:
+        if held := incumbent_of(loop.tried):
             say(f"goes on: {len(loop.tried)} steps ended before, {told(clock.left())} of {told(clock.budget_s)} left")
-            if held := incumbent_of(loop.tried):
-                hands.show(held.folder)
+            hands.show(held.folder)
         try:
             loop.go()
+            return _conclude(loop, out)
         except MedalistError:
-            forget(out)  # there is nothing yet that another question could spoil
+            forget(out)
             raise
-        return _conclude(loop, out)
 
 
 def forget(out: Path) -> None:
-    """An experiment without any submission: its question and the folders of runs that did not end."""
+    """An experiment without any submission, which another question cannot spoil; one with a submission is left."""
     if not (out / incumbent.LINK).is_symlink():
         shutil.rmtree(out / ARMS, ignore_errors=True)
         (out / experiment.QUESTION).unlink(missing_ok=True)
@@ -194,11 +197,8 @@ def _asked(recipe: Recipe) -> tuple[Asked, dict[str, float]]:
     return Asked(recipe, given, metrics.bind(recipe.metric).facts["better"] == "higher"), cost
 
 
-def _remembered(asked: Asked, cost: dict[str, float], tried: Sequence[Tried], out: Path) -> Pace:
-    """The speeds that earlier processes measured."""
-    pace = Pace(cost)
-    from medalist.recipe import load_recipe
-
+def _remembered(pace: Pace, tried: Sequence[Tried], out: Path) -> Pace:
+    """With the speeds that earlier processes measured."""
     for one in tried:
         if one.arm and one.score is not None:
             folder = out / one.runs[-1]
@@ -211,7 +211,6 @@ def _conclude(loop: Loop, out: Path) -> str:
     """Table, verdict and files; the same for machines."""
     held = incumbent_of(loop.tried)
     if held is None:
-        forget(out)
         raise MedalistError(BEFORE_ANY)
     metric = loop.asked.recipe.metric
     summary = json.loads((out / "summary.json").read_bytes())
@@ -243,6 +242,8 @@ def _what(held: Tried) -> str:
 
 def _why(loop: Loop) -> str:
     """Why it ended, as the rule has it."""
+    if loop.ended == BEST:
+        return f"it stopped early, at {told(loop.clock.used())}: {BEST}"
     if loop.ended != NO_IDEA:
         more = f"; next were {loop.next[0].name}, {loop.forecast_text(*loop.next)}" if loop.next else ""
         return f"it ended at {told(loop.clock.used())}: {loop.ended}{more}"

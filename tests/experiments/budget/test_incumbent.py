@@ -114,6 +114,15 @@ def test_challenger_and_incumbent_meet_on_the_rows_of_both(tmp_path: Path) -> No
         incumbent.against(apart, new, "accuracy")
 
 
+@pytest.mark.parametrize(("faults", "beaten"), [(0, False), (3, False), (4, True), (12, True)])
+def test_a_score_near_the_best_cannot_be_beaten(tmp_path: Path, faults: int, beaten: bool) -> None:
+    # 3 faults of 100: 0.03 +- 0.0171, 1.75 standard errors; 4: 0.04 +- 0.0197, 2.03.
+    y = np.arange(100) % 2
+    folder = scored(tmp_path / "run", y, np.where(np.arange(100) < faults, 1 - y, y), np.arange(100))
+    assert incumbent.could_be_beaten(folder, "accuracy", []) is beaten
+    assert not incumbent.could_be_beaten(folder, "accuracy", [0.9] * 50) or faults > 4
+
+
 def test_p_grows_with_the_number_of_challengers() -> None:
     found = Comparison(0.021, 0.01, "better", 0.0357)
     assert incumbent.verdict_among(found, []) == "better"

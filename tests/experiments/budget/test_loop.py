@@ -16,7 +16,7 @@ from medalist.experiments.budget import journal
 from medalist.experiments.budget.clock import Clock
 from medalist.experiments.budget.forecast import Pace
 from medalist.experiments.budget.journal import Tried, incumbent_of
-from medalist.experiments.budget.loop import NO_IDEA, NO_TIME, STOPPED, Loop, Made
+from medalist.experiments.budget.loop import BEST, NO_IDEA, NO_TIME, STOPPED, Loop, Made
 from medalist.experiments.budget.steps import Asked
 from medalist.recipe import load_recipe
 
@@ -61,6 +61,9 @@ class World:
         self.met.append((challenger, incumbent))
         gain = self.score.get(challenger, 0.5) - self.score.get(incumbent, 0.5)
         return Comparison(gain, ERROR, "", two_sided(gain, ERROR)), 100
+
+    def could_be_beaten(self, incumbent: str, before: Sequence[float]) -> bool:
+        return self.score.get(incumbent, 0.5) < 1
 
     def show(self, folder: str) -> None:
         self.shown.append(folder)
@@ -158,6 +161,11 @@ def test_a_failed_step_is_told_and_passed_over() -> None:
     failed = next(one for one in loop.tried if one.arm == "rank b")
     assert failed.outcome == journal.FAILED and failed.reason == "error: no such luck"
     assert "heads on a" in outcomes(loop)
+
+
+def test_it_stops_where_nothing_could_be_better() -> None:
+    loop = played(World(score={"rank b": 1.0}), 10_000.0)
+    assert loop.ended == BEST and [one.arm for one in loop.tried] == ["rank a", "rank b"]
 
 
 def test_an_interrupt_ends_with_the_best_so_far() -> None:
