@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medalist.engines.local import usable_cores
-from medalist.experiments.arms import ARMS, Arm
+from medalist.experiments.arms import ARMS, Arm, folder_name
 from medalist.experiments.searching.record import Outcome
 from medalist.ledger import SUMMARY
-from medalist.pipeline.learners import slug
 from medalist.store import write_atomic
 
 LOOK_S = 0.3  # between two looks at the processes
@@ -69,11 +68,11 @@ class Place:
 
     def folder(self, arm: Arm) -> Path:
         """The arm's run folder."""
-        return self.out / ARMS / slug(arm.name)
+        return self.out / ARMS / folder_name(arm.name)
 
     def log(self, arm: Arm) -> Path:
         """What the arm's process said."""
-        return self.out / ARMS / f"{slug(arm.name)}.log"
+        return self.out / ARMS / f"{folder_name(arm.name)}.log"
 
 
 @dataclass
@@ -183,7 +182,8 @@ class Runs:
         if fault := child.fault():
             return over[0], Outcome(None, None, child.seconds, child.peak, fault)
         summary = json.loads((self.place.folder(child.arm) / SUMMARY).read_bytes())
-        return over[0], Outcome(summary["score"], summary["score_stderr"], round(child.seconds, 1), child.peak)
+        seconds = max(child.seconds, summary["seconds"]["total"])  # a run that was finished before says so at once
+        return over[0], Outcome(summary["score"], summary["score_stderr"], round(seconds, 1), child.peak)
 
 
 def side_by_side(peak: int, wanted: int | None, *, held: int = 0) -> int:

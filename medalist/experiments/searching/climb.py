@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from medalist.errors import RecipeError
@@ -129,7 +130,7 @@ def _new(plan: Plan, trials: Sequence[Trial]) -> dict[str, str] | None:
         return None
     tried = {plan.of(trial).hash for trial in trials}
     drawn = propose(trials, plan.dimensions, num_rungs=len(plan.rungs), higher=plan.higher, seed=plan.recipe.seed)
-    for values in (*plan.first, *drawn):
+    for values in chain(plan.first, drawn):
         try:
             recipe = with_values(plan.recipe, plan.dimensions, values)
         except RecipeError:  # each value is possible, these together are not

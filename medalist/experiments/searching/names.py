@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import yaml
 
 from medalist.errors import RecipeError
 from medalist.experiments.questions import own_value
@@ -81,7 +83,7 @@ def usual(recipe: Recipe, name: str) -> str:
     if name == "backbones":
         if len(recipe.backbones) < 2:
             raise RecipeError("backbones: name two or more with --backbone, or take those of `medalist rank` by --from")
-        return _list(f"[{backbone}]" for backbone in recipe.backbones)
+        return _list(flow([backbone]) for backbone in recipe.backbones)
     own = own_value(recipe, key_of(recipe, name))
     if name in ("lr", "head_lr"):
         rate = float(own_value(recipe, key_of(recipe, "lr")) if own == "null" else own)
@@ -106,6 +108,11 @@ def _sizes(recipe: Recipe, own: str) -> str:
     side = int(opened[0].preprocessing["height"])
     smaller, larger = (max(32, round(side * quarters / 4 / 32) * 32) for quarters in (3, 5))
     return _list((str(smaller), own, str(larger)))
+
+
+def flow(names: Sequence[str]) -> str:
+    """A list as an override spells it: `[a, 'b(seed=1, pretrained=false)']`."""
+    return yaml.safe_dump(list(names), default_flow_style=True, width=10**6).strip()
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -18,11 +18,12 @@ from medalist.evidence.draws import bind
 from medalist.experiments.ablate import check_arms
 from medalist.experiments.arms import Arm, Done, carry_out
 from medalist.experiments.folder import RESULT, TABLE, answered, asking, finish
-from medalist.experiments.questions import seeded
+from medalist.experiments.questions import seeded, split_values
 from medalist.experiments.searching.children import Place, Runs
 from medalist.experiments.searching.climb import Limits, Plan, climb
 from medalist.experiments.searching.journal import JOURNAL, Journal
 from medalist.experiments.searching.judged import Judged, Row, apart, judge, rows_of, winner_of
+from medalist.experiments.searching.names import flow
 from medalist.experiments.searching.record import GIVEN, Trial
 from medalist.experiments.searching.rungs import rungs_of
 from medalist.experiments.searching.space import Dimension, own_values, parse_space, with_values
@@ -111,20 +112,13 @@ def _plan(recipe: Recipe, table: ImageTable, space: Sequence[str], limits: Limit
         )
     first = _ranked(ranked) if ranked is not None else ()
     if first:
-        space = [f"backbones=[{', '.join(first)}]" if text == "backbones" else text for text in _split(space)]
-        if not any(text.startswith("backbones=") for text in space):
-            space = [f"backbones=[{', '.join(first)}]", *space]
+        entries = [entry for text in space for entry in split_values(text)]
+        space = [f"backbones=[{', '.join(first)}]", *(entry for entry in entries if entry != "backbones")]
     dimensions = parse_space(recipe, space, task=table.task)
     own = own_values(recipe, dimensions)
     queue = tuple({**_nearest(own, dimensions), "backbones": text} for text in first)
     higher = bind(recipe.metric).facts["better"] == "higher"
     return Plan(recipe, dimensions, rungs_of(recipe), higher, queue, limits)
-
-
-def _split(space: Sequence[str]) -> list[str]:
-    from medalist.experiments.questions import split_values
-
-    return [entry for text in space for entry in split_values(text)]
 
 
 def _nearest(own: dict[str, str], dimensions: Sequence[Dimension]) -> dict[str, str]:
@@ -138,7 +132,7 @@ def _ranked(ranked: Path) -> tuple[str, ...]:
     try:
         rows = json.loads(file.read_bytes())["rows"]
         found = sorted(rows, key=lambda row: -row["gain"])
-        lists = [f"[{', '.join(json.dumps(name) for name in row['backbones'])}]" for row in found]
+        lists = [flow(row["backbones"]) for row in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecipeError(f"--from {ranked}: expected the folder of a finished `medalist rank` ({error!r})") from error
     if len(lists) < 2:
@@ -240,6 +234,11 @@ def _notes(plan: Plan) -> list[str]:
     notes = []
     if len(plan.rungs) > 1:
         notes.append("trials that were halved were left by their score on that rung alone")
+    if plan.recipe.heads and any(one.key.startswith("finetune.") for one in plan.dimensions):
+        notes.append(
+            "scores are of trained networks and frozen heads, blended: where the heads get all the weight, no key of"
+            " finetune moves them; heads=[] searches the networks alone"
+        )
     if plan.recipe.finetune is not None and plan.limits.seeds == 1:
         notes.append(
             "a training that draws other numbers ends elsewhere, and one seed does not show how far: --seeds 3 counts"

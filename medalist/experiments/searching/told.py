@@ -109,6 +109,8 @@ def sentence_of(found: Found) -> str:
         return "no recipe was tried beside the one as given: it takes all the time there is; give more --hours"
     if found.unjudged:
         return f"the best of {recipes} could not be judged on fresh folds ({found.unjudged}): keep the recipe as given"
+    if found.judged is None and all(_alike(row.gain) for row in found.rows[0] if row.gain):
+        return f"all of {recipes} answer exactly as the recipe as given does on {found.plan.rungs[0].told}: keep it"
     if found.judged is None:
         return f"none of {recipes} scores higher than the recipe as given on {found.plan.rungs[-1].told}: keep it"
     judged = found.judged
@@ -121,6 +123,10 @@ def sentence_of(found: Found) -> str:
         return f"{what} is better: {beaten}{_worth(judged)}"
     reason = {"equal": "equal, within 1 standard error", "worse": "worse"}.get(gain.verdict, "not distinguishable")
     return f"noise: {what}, the best of {recipes}, is {reason}: {beaten}{_worth(judged)}; keep the recipe as given"
+
+
+def _alike(gain: Comparison) -> bool:
+    return gain.difference == gain.stderr == 0
 
 
 def _worth(judged: Judged) -> str:
