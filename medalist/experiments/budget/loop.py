@@ -22,6 +22,7 @@ from medalist.experiments.budget.steps import Asked, Step, untried
 
 BEFORE_ANY = "interrupted before the first submission: there is none; the same command goes on"
 BEST = "not even faultless answers could be told from these"
+MARGIN = 1.5
 NO_IDEA, NO_TIME, STOPPED = "nothing is left to try", "no step that is left fits", "interrupted"
 
 
@@ -72,7 +73,8 @@ class Loop:
         hands: what happens in the world.
         say: takes a line for people.
         tried: steps that ended.
-        writing_s: what replacing an incumbent and the end take, the longest so far.
+        writing_s: from the end of a process to the next: comparing, replacing, recording; the longest so far.
+        made_s: of the budget, when the last process ended.
         ended: why there was no further step.
         next: the shortest step that did not fit, with its seconds.
     """
@@ -84,6 +86,7 @@ class Loop:
     say: Callable[[str], None]
     tried: list[Tried] = field(default_factory=list)
     writing_s: float = 1.0
+    made_s: float = float("inf")
     ended: str = ""
     next: tuple[Step, float] | None = None
 
@@ -97,7 +100,9 @@ class Loop:
             held = incumbent_of(self.tried)
             if held is not None and not self.hands.could_be_beaten(held.folder, self.p_values):
                 self.ended = BEST
-            found = self.choose() if not self.ended else None
+                return
+            self.writing_s = max(self.writing_s, MARGIN * (self.clock.used() - self.made_s)) if held else self.writing_s
+            found = self.choose()
             if found is None:
                 return
             step, arm, foreseen = found
@@ -144,7 +149,7 @@ class Loop:
             runs = tuple(dict.fromkeys((*others, *runs)))
             challenger = self.hands.blend(runs, self.clock.budget_s - self.writing_s)
             self.pace.blend_s = challenger.seconds if challenger.status == DONE else self.pace.blend_s
-        ended = challenger or Made(DONE, 0.0)
+        ended, self.made_s = challenger or Made(DONE, 0.0), self.clock.used()
         one = Tried(
             kind=step.kind,
             step=step.name,
@@ -197,7 +202,6 @@ class Loop:
         Raises:
             MedalistError: there is no submission yet, and there will be none.
         """
-        start = self.clock.used()
         if one.replaced:
             self.hands.show(one.folder)
         elif incumbent_of(self.tried) is None:
@@ -205,7 +209,6 @@ class Loop:
         one = replace(one, used_s=round(self.clock.used(), 3))
         self.tried.append(one)
         self.hands.save(self.tried, self.clock.used())
-        self.writing_s = max(self.writing_s, 2 * (self.clock.used() - start))
         self.say(self.outcome_text(one))
 
     def forecast_text(self, step: Step, seconds: float) -> str:

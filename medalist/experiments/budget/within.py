@@ -151,8 +151,11 @@ def run_within(
         MedalistError: there is no submission: a fault of recipe or data, or an interrupt before the first; or `out`
             holds something else.
     """
-    asked, cost = _asked(recipe)
+    notes: list[str] = []
+    asked, cost = _asked(recipe, notes)
     check(asked.recipe, root, out)
+    for note in notes:
+        say(note)
     incumbent.check_free(out)
     key = {"kind": "budget", "given": sorted(asked.given), **run_key(asked.recipe, root)}
     with experiment.asking(out, key, overwrite=overwrite), interrupts() as interrupt:
@@ -183,12 +186,12 @@ def forget(out: Path) -> None:
         (out / experiment.QUESTION).unlink(missing_ok=True)
 
 
-def _asked(recipe: Recipe) -> tuple[Asked, dict[str, float]]:
+def _asked(recipe: Recipe, notes: list[str]) -> tuple[Asked, dict[str, float]]:
     """The recipe with its backbones named, the cheapest first; and what each costs: parameters times pixels."""
     given = frozenset(recipe.model_fields_set)
     if not recipe.backbones:
         here = tuple(list_cards(cards_folder(Path(recipe.cards) if recipe.cards else None)))
-        recipe = recipe.model_copy(update={"backbones": here}) if here else choose(recipe, [])
+        recipe = recipe.model_copy(update={"backbones": here}) if here else choose(recipe, notes)
     cost = dict.fromkeys(recipe.backbones, 0.0)
     for place, one in enumerate(open_backbones(recipe)):
         pixels = one.preprocessing["height"] * one.preprocessing["width"]
@@ -245,7 +248,11 @@ def _why(loop: Loop) -> str:
     if loop.ended == BEST:
         return f"it stopped early, at {told(loop.clock.used())}: {BEST}"
     if loop.ended != NO_IDEA:
-        more = f"; next were {loop.next[0].name}, {loop.forecast_text(*loop.next)}" if loop.next else ""
+        more = (
+            f"; next were {loop.next[0].name}, {loop.forecast_text(*loop.next)} (a larger --budget goes on)"
+            if loop.next
+            else ""
+        )
         return f"it ended at {told(loop.clock.used())}: {loop.ended}{more}"
     return (
         f"it stopped early, at {told(loop.clock.used())}: {NO_IDEA} (a kind of step ends where it is done, or where its"
