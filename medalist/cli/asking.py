@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,9 +18,14 @@ def ablate(
     vary: Annotated[
         list[str] | None, typer.Option(metavar="KEY=A,B,C", help="which value of a recipe key is best; repeat")
     ] = None,
+    augment: Annotated[
+        str | None, typer.Option(metavar="'A | B'", help="which of these operations help; `usual`: a dozen")
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
     backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
     recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: the baseline")] = None,
+    views: Annotated[int, typer.Option(help="with --augment: of each image that a head learns from")] = 4,
+    images: Annotated[int, typer.Option(help="with --augment: on frozen features, at most")] = 2000,
     seeds: Annotated[
         int | None,
         typer.Option(help="of each arm; default: 3 where a training draws numbers (fine-tuning, mlp), else 1"),
@@ -34,10 +39,13 @@ def ablate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace another experiment in --out")] = False,
     allow_code: Code = None,
 ) -> None:
-    """Which value of a recipe key is best, in pairs with errors and costs; "no difference" is an answer."""
-    if not vary:
-        raise typer.BadParameter("expected a question: --vary KEY=VALUE,VALUE such as --vary normalise=none,l2")
-    from medalist.experiments.ablate import ablate as answer
+    """Which value of a recipe key is best, or which augmentations help, with errors; "no difference" is an answer."""
+    if bool(vary) == (augment is not None):
+        raise typer.BadParameter(
+            "expected one question: --vary KEY=VALUE,VALUE such as --vary normalise=none,l2, or --augment 'flip | hue'"
+        )
+    if augment is not None and (seeds is not None or no_double):
+        raise typer.BadParameter("--seeds and --no-double are for --vary; --augment draws anew by itself")
     from medalist.recipe import load_recipe
 
     adopt(allow_code or ())
@@ -48,9 +56,15 @@ def ablate(
     }
     baseline = load_recipe(recipe, overrides or (), **keys)
     with bars() as sink:
-        text = answer(
-            baseline, data, out, vary, seeds=seeds, double=not no_double, cache=cache, sink=sink, overwrite=overwrite
-        )
+        common: dict[str, Any] = {"cache": cache, "sink": sink, "overwrite": overwrite}
+        if augment is not None:
+            from medalist.experiments.augmenting.augment import augment as ask
+
+            text = ask(baseline, data, out, augment, views=views, images=images, **common)
+        else:
+            from medalist.experiments.ablate import ablate as answer
+
+            text = answer(baseline, data, out, vary or (), seeds=seeds, double=not no_double, **common)
     print(text)
 
 

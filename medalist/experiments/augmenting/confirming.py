@@ -1,0 +1,131 @@
+"""Policies that a screening proposes, each against no augmentation, on draws that chose nothing.
+
+Axes: S draws.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medalist.evidence import Comparison, compare_arms, compare_seeds, estimate, holm, verdict
+from medalist.experiments.augmenting.factors import ERASING, policy_of
+from medalist.experiments.augmenting.players import Frozen, Player
+
+DRAWS = (1, 2)  # the screening's is 0
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A policy, on fresh draws.
+
+    Args:
+        name: what it is.
+        policy: as a recipe takes it.
+        score: out of fold, mean of the draws.
+        stderr: of the score, by rows.
+        gain: over no augmentation; p and verdict are Holm's. None: it is no augmentation.
+        seconds: of all its draws together.
+        holds_for: what it was tried by.
+    """
+
+    name: str
+    policy: str
+    score: float
+    stderr: float
+    gain: Comparison | None
+    seconds: float
+    holds_for: str
+
+
+def proposals(factors: Sequence[str], effects: Mapping[str, Comparison], own: str) -> dict[str, str]:
+    """Name -> policy: what was found better, that with the most promising undecided one, and the recipe's own.
+
+    Args:
+        factors: in the order in which a policy has them.
+        effects: of those that were screened.
+        own: the recipe's policy.
+    """
+    better = [one for one, effect in effects.items() if effect.verdict == "better"]
+    open_ = [one for one, e in effects.items() if e.verdict == "not distinguishable" and e.difference > 0]
+    found = {"found better": policy_of(factors, better)}
+    if open_:
+        most = max(open_, key=lambda one: effects[one].difference)
+        found["and the most promising" if better else "most promising"] = policy_of(factors, [*better, most])
+    found["the recipe's own"] = own
+    asked = dict[str, str]()
+    for name, policy in found.items():
+        if policy and policy not in asked.values():
+            asked[name] = policy
+    return asked
+
+
+def confirm(player: Player, asked: Mapping[str, str], *, metric: str) -> list[Confirmed]:
+    """No augmentation first, then each policy against it, in S draws of both."""
+    answers, seconds = dict[str, list[np.ndarray]](), dict[str, float]()
+    for name, policy in {NONE: "", **asked}.items():
+        start = time.perf_counter()
+        answers[name] = _draws(player, policy)
+        seconds[name] = time.perf_counter() - start
+    truth = player.truth
+    gains = {
+        name: compare_seeds(metric, truth.labels, answers[name], answers[NONE], groups=truth.group_N) for name in asked
+    }
+    adjusted = dict(zip(gains, holm([gain.p for gain in gains.values()]).tolist(), strict=True))
+    rows = []
+    for name, policy in {NONE: "", **asked}.items():
+        told = [estimate(metric, truth.labels, one, groups=truth.group_N) for one in answers[name]]
+        rows.append(
+            Confirmed(
+                name,
+                policy,
+                score=float(np.mean([one.score for one in told])),
+                stderr=float(np.mean([one.stderr for one in told])),
+                gain=_with_p(gains[name], adjusted[name]) if name in gains else None,
+                seconds=round(seconds[name], 3),
+                holds_for=player.holds_for,
+            )
+        )
+    return rows
+
+
+def _draws(player: Player, policy: str) -> list[np.ndarray]:
+    """Answers in S draws; frozen features without augmentation draw nothing."""
+    if isinstance(player, Frozen) and not policy:
+        return player.play([policy], DRAWS[0]) * len(DRAWS)
+    return [player.play([policy], draw)[0] for draw in DRAWS]
+
+
+def _with_p(gain: Comparison, p: float) -> Comparison:
+    return replace(gain, p=p, verdict=verdict(gain.difference, gain.stderr, p))
+
+
+def erasing_for_longer(
+    player: Player, factors: Sequence[str], better: Sequence[str], *, metric: str
+) -> list[Confirmed]:
+    """Erasing at twice the epochs, beside what was found better: strong policies want longer trainings.
+
+    Empty where nothing is trained, or no factor erases.
+    """
+    erasing = [one for one in factors if one.startswith(ERASING)]
+    if isinstance(player, Frozen) or not erasing:
+        return []
+    longer = replace(player, longer=2 * player.longer, done=[])
+    rest = policy_of(factors, [one for one in better if one not in erasing])
+    policies = [rest, *(policy_of(factors, [*better, one]) for one in erasing)]
+    start = time.perf_counter()
+    answers = longer.play(policies, DRAWS[0])
+    seconds, truth = (time.perf_counter() - start) / len(policies), longer.truth
+    gains = compare_arms(
+        metric, truth.labels, answers[0], dict(zip(erasing, answers[1:], strict=True)), groups=truth.group_N
+    )
+    told = [estimate(metric, truth.labels, one, groups=truth.group_N) for one in answers]
+    names = [f"without {ERASING}, longer", *(f"with {one}, longer" for one in erasing)]
+    return [
+        Confirmed(name, policy, one.score, one.stderr, gain, round(seconds, 3), longer.holds_for)
+        for name, policy, one, gain in zip(names, policies, told, [None, *gains.values()], strict=True)
+    ]

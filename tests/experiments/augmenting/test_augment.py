@@ -1,0 +1,104 @@
+"""The experiment as a whole, small: what it writes, refuses, and goes on with after a kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medalist.errors import RecipeError, StoreError
+from medalist.experiments.augmenting import copies
+from medalist.experiments.augmenting.augment import augment
+from medalist.recipe import Recipe, load_recipe
+
+OPERATIONS = "flip | hue(limit=0.5) | rotation(limit=0)"  # of flags that all fly left, told by colour
+
+
+def recipe_of(*overrides: str) -> Recipe:
+    settings = ["size=32", "heads=ridge", *overrides]
+    return load_recipe(None, settings, metric="accuracy", backbones=("embedded",))
+
+
+def without_times(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    del found["seconds"]
+    for arm in found["policies"]:
+        del arm["seconds"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def asked(flags: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`data`, `cache`, and `out` with a finished experiment."""
+    folder = tmp_path_factory.mktemp("augment")
+    flags(folder / "data", seed=1, num_images=40, sides=("left",))
+    augment(recipe_of(), folder / "data", folder / "out", OPERATIONS, views=1, cache=folder / "cache")
+    return folder
+
+
+def test_harm_is_rejected_and_nothing_is_no_difference(asked: Path) -> None:
+    found = without_times(asked / "out" / "experiment.json")
+    rows = {row["operation"]: row for row in found["operations"]}
+    assert [row["rejected_by"] for row in found["operations"]] == ["", "probe", ""]
+    nothing = rows["rotation(limit=0)"]
+    assert nothing["verdict"] == "equal"
+    assert nothing["probe"]["gain"]["difference"] == nothing["effect"]["difference"] == 0.0
+    assert "hue" not in found["policy"] and found["views"] == ["center", "flip"]
+
+
+def test_table_and_chart_are_there_and_scratch_is_gone(asked: Path) -> None:
+    text = (asked / "out" / "table.txt").read_text(encoding="utf-8")
+    assert "worse: the label does not survive it" in text
+    assert "leave out hue(limit=0.5)" in text
+    assert (asked / "out" / "effects.png").read_bytes().startswith(b"\x89PNG")
+    assert not (asked / "out" / "views").exists()
+
+
+def test_the_cost_is_what_was_passed(asked: Path) -> None:
+    """40 images: facts, small pixels, 3 probes; 8 runs in 1 view; at least one policy in 2 draws."""
+    passes = without_times(asked / "out" / "experiment.json")["image_passes"]
+    assert passes["probe"] == 40 * 5
+    assert passes["screening"] == 40 * 8
+    assert passes["one_at_a_time"] == 40 * 4 * 4
+    assert passes["confirmation"] % 80 == 0 and passes["confirmation"] > 0
+
+
+def test_asked_again_nothing_is_computed_and_another_question_is_refused(asked: Path) -> None:
+    again = augment(recipe_of(), asked / "data", asked / "out", OPERATIONS, views=1, cache=asked / "none")
+    assert again == (asked / "out" / "table.txt").read_text(encoding="utf-8").rstrip("\n")
+    assert not (asked / "none").exists()
+    with pytest.raises(StoreError, match="another question"):
+        augment(recipe_of(), asked / "data", asked / "out", OPERATIONS, views=2, cache=asked / "cache")
+
+
+def test_an_interrupted_experiment_ends_with_the_same_numbers(asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[str] = []
+
+    def interrupt(name: str) -> None:
+        passed.append(name)
+        if len(passed) == 3:
+            raise KeyboardInterrupt
+
+    def go() -> None:
+        augment(recipe_of(), asked / "data", asked / "stopped", OPERATIONS, views=1, cache=asked / "cache")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(copies, "failpoint", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    assert passed == ["after-views"] * 3
+    assert len(list((asked / "stopped" / "views").glob("*/*.npy"))) == 3
+    go()
+    assert without_times(asked / "stopped" / "experiment.json") == without_times(asked / "out" / "experiment.json")
+
+
+def test_slips_are_told_before_any_image_is_read(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(RecipeError, match="did you mean 'flip'"):
+        augment(recipe_of(), tmp_path / "data", tmp_path / "out", "flop")
+    with pytest.raises(RecipeError, match="--views is 1 or more, got 0"):
+        augment(recipe_of(), tmp_path / "data", tmp_path / "out", "flip", views=0)
+    assert not (tmp_path / "out").exists()
