@@ -35,7 +35,8 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_run_by_two_processes_is_the_run_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["finetune.holdout=true"]])
+def test_a_run_by_two_processes_is_the_run_of_one(tmp_path: Path, more: list[str]) -> None:
     draw_competition(tmp_path / "data", seed=3, num_train=44, num_test=8)
     (tmp_path / "script.py").write_text(SCRIPT)
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
@@ -44,7 +45,9 @@ def test_a_run_by_two_processes_is_the_run_of_one(tmp_path: Path) -> None:
     for name, before in (("one", []), ("two", torchrun)):
         command = [sys.executable, *before, str(tmp_path / "script.py")]
         command += [str(tmp_path / place) for place in ("data", name, f"cache-{name}")]
-        ended = subprocess.run([*command, *KEYS], capture_output=True, text=True, check=False, env={**os.environ})
+        ended = subprocess.run(
+            [*command, *KEYS, *more], capture_output=True, text=True, check=False, env={**os.environ}
+        )
         assert ended.returncode == 0, ended.stderr[-3000:]
         said[name] = sorted(ended.stdout.split())
 
