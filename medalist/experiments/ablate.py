@@ -214,7 +214,8 @@ def _head(arms: Sequence[Arm], own: Sequence[Done], *, num_keys: int) -> list[st
     ]
     if num_keys > 1:
         told.append("each key by itself against the recipe as it stands, not all combinations")
-    moved = "heads and training" if recipe.folds.file else "heads, training and folds"
+    folds_stay = recipe.folds.file is not None or seeded(recipe, 1).folds == recipe.folds
+    moved = "heads and training" if folds_stay else "heads, training and folds"
     if num_seeds > 1:
         return [*told, f"errors count rows and training noise: {num_seeds} seeds an arm, of {moved}"]
     if any(draws(arm.recipe) for arm in arms):

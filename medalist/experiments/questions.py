@@ -96,12 +96,14 @@ def ask(recipe: Recipe, vary: str) -> Question:
     others = tuple(value for value in values if value is not own)
     if not others:
         raise RecipeError(f"--vary {key}: {own and own.text} is the recipe's own value; name others to compare with it")
-    tuned = [one.finetune for one in (recipe, *(value.recipe for value in values)) if one.finetune is not None]
-    if any(settings.steer == "fold" for settings in tuned):
+    every = [one.finetune for one in (recipe, *(value.recipe for value in values))]
+    if any(settings is not None and settings.steer == "fold" for settings in every):
         raise RecipeError(
             f"--vary {key}: with finetune.steer=fold the scores are of rows that chose the epoch, too good to compare;"
             " take none or inner"
         )
+    if len({settings is not None and settings.holdout for settings in every}) > 1:
+        raise RecipeError(f"--vary {key} is no question: {UNASKABLE['finetune.holdout']}")
     return Question(key, own or Value(own_value(recipe, key), recipe), others)
 
 
@@ -185,7 +187,9 @@ def lengthened(recipe: Recipe, times: int) -> Recipe:
 
 
 def seeded(recipe: Recipe, step: int) -> Recipe:
-    """The recipe under another seed, of heads, training and folds together."""
+    """The recipe under another seed, of heads, training and folds together; with one holdout its rows stay."""
+    if recipe.finetune is not None and recipe.finetune.holdout:
+        return recipe.model_copy(update={"seed": recipe.seed + step})
     folds = recipe.folds.model_copy(update={"seed": recipe.folds.seed + step})
     return recipe.model_copy(update={"seed": recipe.seed + step, "folds": folds})
 

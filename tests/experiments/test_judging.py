@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from medalist.errors import MismatchError
 from medalist.evidence import compare, compare_seeds, estimate, holm
 from medalist.experiments.arms import Arm, Done
 from medalist.experiments.judging import corrected_score, rows_of
@@ -105,6 +107,15 @@ def test_several_seeds_count_in_as_evidence_says(question: Question) -> None:
     assert row.stderr == pytest.approx(np.hypot(of_rows, np.std(scores, ddof=1) / np.sqrt(3)))
     assert (row.seconds, len(row.folders)) == (30.0, 3)
     assert corrected_score(one, runs) is None
+
+
+def test_seeds_of_other_rows_are_refused(question: Question) -> None:
+    own, first, _ = (value.recipe for value in (question.baseline, *question.values))
+    runs = {recipe.hash: [done(seeded(recipe, step), right(0.7, step)) for step in range(2)] for recipe in (own, first)}
+    strange = runs[first.hash][1]
+    runs[first.hash][1] = replace(strange, truth=replace(strange.truth, group_N=strange.truth.group_N[::-1]))
+    with pytest.raises(MismatchError, match="different rows"):
+        rows_of(Question(question.key, question.baseline, question.values[:1]), runs, double=False)
 
 
 def test_costs_leave_out_features_that_the_next_arm_finds_in_the_cache(question: Question) -> None:

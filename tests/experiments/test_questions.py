@@ -108,6 +108,20 @@ def test_a_score_that_chose_its_own_epoch_is_not_compared() -> None:
         ask(steered, "finetune.steer=none,inner")
 
 
+def test_one_holdout_is_not_compared_with_all_folds() -> None:
+    held = load_recipe(metric="accuracy", finetune={"holdout": True})
+    for recipe, vary in (
+        (PLAIN, "finetune=null,{holdout: true}"),
+        (held, "finetune={}"),
+        (TUNED, "finetune.holdout=true"),
+    ):
+        with pytest.raises(RecipeError, match="scored on different rows"):
+            ask(recipe, vary)
+    assert [value.text for value in ask(held, "finetune.sam=0.05").values] == ["0.05"]
+    # Another fold 0 would be other rows.
+    assert (seeded(held, 2).seed, seeded(held, 2).folds) == (held.seed + 2, held.folds)
+
+
 def test_all_faults_of_all_questions_at_once() -> None:
     with pytest.raises(RecipeError) as caught:
         ask_all(PLAIN, ["normalise=l3", "seed=1,2", "members=each", "members=both"])
