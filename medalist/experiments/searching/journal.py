@@ -1,8 +1,8 @@
 """The record of a search, an optuna journal: every trial with its values and what came of it, rung by rung.
 
-A study's name is the hash of its question. Trials stay `running` until the search is over; what a rung said is an
-intermediate value and a user attribute, so that `optuna-dashboard` draws a search while it runs. New values are drawn
-from the record alone: the same record, the same values, whether or not the search was killed in between.
+A study's name is the hash of its question. What a rung said is an intermediate value and a user attribute, so that
+`optuna-dashboard` draws a search while it runs; who was halved stays `running`, as more trials may send it up. New
+values are drawn from the record alone: the same record, the same values, whether or not the search was killed.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ class Journal:
         file: of the journal; made where there is none.
         name: of the study: the hash of its question.
         higher: whether a higher score is better.
+        num_rungs: of the search.
     """
 
-    def __init__(self, file: Path, name: str, *, higher: bool) -> None:
+    def __init__(self, file: Path, name: str, *, higher: bool, num_rungs: int) -> None:
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._num_rungs = num_rungs
         self._study = optuna.create_study(
             study_name=name,
             storage=JournalStorage(JournalFileBackend(str(file))),
@@ -70,23 +72,17 @@ class Journal:
         return Trial(number, dict(values))
 
     def note(self, number: int, outcome: Outcome) -> None:
-        """What the trial's next rung said."""
+        """What the trial's next rung said; on the last one, or where it failed, the trial is over."""
         frozen = self._study.get_trials(deepcopy=False)[number]
-        rung = len(_read(frozen).outcomes)
-        trial = optuna.trial.Trial(self._study, frozen._trial_id)
+        trial, rung = optuna.trial.Trial(self._study, frozen._trial_id), len(_read(frozen).outcomes)
         if outcome.score is not None:
             trial.report(outcome.score, step=rung)
-        # Last: the rung counts from here on.
+        # The rung counts from here on; what follows is for those who look at the journal with other tools.
         trial.set_user_attr(f"rung{rung}", json.dumps(asdict(outcome)))
-
-    def close(self, num_rungs: int) -> None:
-        """Say of each trial how it ended: complete on the last rung, pruned before it, or failed."""
-        for frozen in self._study.get_trials(deepcopy=False):
-            if frozen.state is TrialState.RUNNING:
-                trial = _read(frozen)
-                whole = len(trial.scores) == num_rungs
-                state = TrialState.FAIL if trial.failed else TrialState.COMPLETE if whole else TrialState.PRUNED
-                self._study.tell(frozen.number, trial.scores[-1] if whole else None, state=state)
+        if outcome.fault:
+            self._study.tell(number, state=TrialState.FAIL)
+        elif rung + 1 == self._num_rungs:
+            self._study.tell(number, outcome.score)
 
 
 def propose(

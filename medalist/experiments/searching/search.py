@@ -161,7 +161,7 @@ def _facts(limits: Limits) -> dict[str, Any]:
 
 def _searched(plan: Plan, place: Place, name: str, jobs: int | None, sink: Sink) -> Found:
     """Climb, judge, tell apart."""
-    journal = Journal(place.out / JOURNAL, name, higher=plan.higher)
+    journal = Journal(place.out / JOURNAL, name, higher=plan.higher, num_rungs=len(plan.rungs))
     peak = max((outcome.peak for trial in journal.trials() for outcome in trial.outcomes), default=0)
     workers, start = Runs(place, jobs, peak=peak), time.perf_counter()
 
@@ -176,7 +176,6 @@ def _searched(plan: Plan, place: Place, name: str, jobs: int | None, sink: Sink)
     rows = [rows_of(rung.told, at, trials, runs[at]) for at, rung in enumerate(plan.rungs)]
     judged, unjudged = _judged(plan, place, workers, trials, rows[-1], runs[-1])
     lists = [one for one in plan.dimensions if one.choices]
-    journal.close(len(plan.rungs))
     return Found(
         plan=plan,
         root=place.root,

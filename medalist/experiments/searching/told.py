@@ -73,6 +73,7 @@ def text_of(found: Found, charts: Sequence[str]) -> str:
             "",
             sentence_of(found),
             *map(apart_of, found.apart),
+            _cost(found),
             *found.notes,
             f"to type next: {command_of(found)}",
             f"files: {', '.join(map(str, files))}, runs in {found.out / ARMS}",
@@ -117,7 +118,7 @@ def sentence_of(found: Found) -> str:
     gain, seeds = judged.gain, len(judged.won)
     folds = "folds and seeds" if found.plan.recipe.folds.file is None else "seeds (the folds are those of folds.file)"
     where = f"on fresh {folds}" + (f", {seeds} of them, whose spread is in the error" if seeds > 1 else "")
-    beaten = f"{told(gain)} over the recipe as given {where} (p {gain.p:.3f}, times {judged.tried} recipes tried)"
+    beaten = f"{told(gain)} over the recipe as given {where} (p {gain.p:.3f} with {judged.tried} recipes tried)"
     what = f"trial {judged.winner} ({values_of(found.trials[judged.winner])})"
     if gain.verdict == "better":
         return f"{what} is better: {beaten}{_worth(judged)}"
@@ -138,6 +139,13 @@ def _worth(judged: Judged) -> str:
         f"; the best of the {worth.num_tried} that ran in full looks like {worth.naive:.4f}, and is worth"
         f" {worth.score:.4f} +- {worth.stderr:.4f} with the choice among them counted"
     )
+
+
+def _cost(found: Found) -> str:
+    """What all of it took."""
+    outcomes = [outcome for trial in found.trials for outcome in trial.outcomes]
+    fresh = f", and {2 * len(found.judged.won)} on fresh folds {found.judged.seconds:.0f} s" if found.judged else ""
+    return f"cost: {len(outcomes)} runs took {sum(outcome.seconds for outcome in outcomes):.0f} s{fresh}"
 
 
 def apart_of(found: Apart) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from medalist.errors import RecipeError
 from medalist.experiments.arms import Arm
@@ -62,7 +66,7 @@ class Made:
 
 
 def searched(file: Path, workers: Made, what: Plan | None = None) -> list[Trial]:
-    return climb(what or plan(), Journal(file, "made up", higher=True), workers, tell=lambda trials: None)
+    return climb(what or plan(), Journal(file, "made up", higher=True, num_rungs=3), workers, tell=lambda trials: None)
 
 
 def test_the_higher_of_two_peaks_is_found(tmp_path: Path) -> None:
@@ -109,6 +113,15 @@ def test_done_it_runs_nothing_and_more_trials_go_on(tmp_path: Path) -> None:
     assert [trial.values for trial in more[:7]] == [trial.values for trial in few] and len(more) == 10
 
 
+def test_with_more_trials_one_that_was_halved_goes_up_after_all(tmp_path: Path) -> None:
+    """Of two only the best goes up, of six the second best too."""
+    rates = ("0.0001", "0.0002", "0.001", "0.002", "0.004", "0.008")
+    first = tuple({"depth": "last 10 %", "lr": rate} for rate in rates)
+    two, six = (replace(plan(trials), first=first) for trials in (2, 6))
+    assert [len(trial.scores) for trial in searched(tmp_path / "journal", Made(), two)] == [3, 3, 1]
+    assert [len(trial.scores) for trial in searched(tmp_path / "journal", Made(), six)][:3] == [3, 3, 2]
+
+
 def test_a_failed_trial_is_recorded_and_goes_no_further(tmp_path: Path) -> None:
     trials = searched(tmp_path / "journal", Made(failing="last 10 %"))
     failed = [trial for trial in trials if trial.failed]
@@ -150,3 +163,14 @@ def test_the_first_trials_are_those_that_were_asked_for(tmp_path: Path) -> None:
         tmp_path / "journal", Made(), Plan(asked.recipe, asked.dimensions, asked.rungs, True, first, asked.limits)
     )
     assert tuple(trial.values for trial in trials[1:3]) == first
+
+
+def test_the_journal_is_one_that_optuna_reads(tmp_path: Path) -> None:
+    trials = searched(tmp_path / "journal", Made(failing="last 60 %"), plan(9))
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "journal")))
+    study = optuna.load_study(study_name="made up", storage=storage)
+    states = {0: "RUNNING", 1: "RUNNING", 2: "RUNNING", 3: "COMPLETE"}
+    for frozen, trial in zip(study.get_trials(), trials, strict=True):
+        assert frozen.state.name == ("FAIL" if trial.failed else states[len(trial.scores)])
+        assert list(frozen.intermediate_values.values()) == trial.scores
+    assert study.best_value == max(trial.scores[-1] for trial in trials if len(trial.scores) == 3)

@@ -93,7 +93,7 @@ def test_a_planted_gain_is_found_and_recommended() -> None:
     best = found(rng, [0.7, *[0.7] * 5, 0.93, *[0.7] * 6])
     assert best.judged is not None and best.judged.winner == best.best.number == 6
     assert sentence_of(best).startswith("trial 6 (heads=[lda]) is better: +0.")
-    assert "times 12 recipes tried" in sentence_of(best)
+    assert "with 12 recipes tried)" in sentence_of(best)
     assert command_of(best) == "medalist run data --recipe search/best.yaml"
     worth = best.judged.worth
     assert worth is not None and worth.num_tried == 13 and worth.index == 6
