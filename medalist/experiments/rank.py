@@ -21,7 +21,7 @@ from medalist.experiments.rank_screen import ENOUGH, Look, asking_for, best, hal
 from medalist.ledger import write_json
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import backbone_notes
-from medalist.progress import Sink, ignore
+from medalist.progress import Event, Sink, ignore
 from medalist.recipe import Recipe
 
 
@@ -151,7 +151,7 @@ def _ranked(
 def _timing(sink: Sink, spent: dict[str, float]) -> Sink:
     """The sink, and how long a stage has taken."""
 
-    def hear(event: Any) -> None:
+    def hear(event: Event) -> None:
         spent[event.stage] = event.seconds
         sink(event)
 

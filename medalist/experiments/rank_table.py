@@ -158,10 +158,12 @@ def verdict_of(ranking: Ranking, rows: Sequence[Row]) -> list[str]:
     if fused:
         gain = gain_of_fusing(ranking.singles, ranking.fusions.done)
         amount = f"{gain.difference:+.4f} +- {gain.stderr:.4f}"
-        how = "both picked on other folds than they are judged on"
+        tried = ranking.fusions.tried
+        how = "each picked on drawn rows and judged on the others"
         if gain.verdict == "better":
             pick = fused[0]
-            lines.append(f"fusing is better: {amount} over the best single ({how}); the best is {pick.name}")
+            alone = "" if pick.verdict == "better" else f", by itself {pick.verdict} as one of {tried} that were tried"
+            lines.append(f"fusing is better: {amount} over the best single ({how}); the best is {pick.name}{alone}")
         else:
             lines.append(
                 f"fusing: {gain.verdict}, {amount} over the best single ({how}); the highest score is"
