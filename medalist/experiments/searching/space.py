@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from medalist.errors import RecipeError, near
 from medalist.experiments.questions import UNASKABLE, own_value, split_values
 from medalist.experiments.searching.names import NAMES, SMOOTHING, key_of, usual
+from medalist.experiments.searching.rungs import rungs_of
 from medalist.recipe import Recipe, load_recipe
 from medalist.registry import parse_call
 
@@ -190,7 +191,10 @@ def _refused(recipe: Recipe, dimension: Dimension) -> Iterator[str]:
             yield from (f"{dimension.name}: {line.strip()}" for line in str(error).splitlines()[1:] or [str(error)])
             continue
         if tried.finetune is not None and tried.finetune.steer == "fold":
-            yield ("finetune.steer=fold scores rows that chose the epoch, too good to be followed; take none or inner")
+            yield "finetune.steer=fold scores rows that chose the epoch, too good to be followed; take none or inner"
+        if rungs_of(tried) != rungs_of(recipe):
+            told = "is scored on other rows than the recipe as given while trials are halved"
+            yield f"{dimension.name}: {text} {told}; type it as an override, and search twice"
 
 
 def _smoothed(recipe: Recipe, shares: Sequence[str], task: str) -> list[str]:

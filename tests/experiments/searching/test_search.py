@@ -103,6 +103,14 @@ def test_a_ranking_that_is_none_is_refused(place: Place, tmp_path: Path) -> None
         search(recipe(), place, ["taps"], limits=Limits(1), ranked=tmp_path)
 
 
+def test_without_optuna_the_pip_command_is_told(data: Path) -> None:
+    code = "import sys; sys.modules['optuna'] = None; from medalist.cli import main; main()"
+    command = [sys.executable, "-c", code, "search", str(data), "--metric", "accuracy", "--space", "taps"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr == "error: search needs optuna: pip install 'medalist[search]'\n"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_ranking_gives_the_first_trials(place: Place, tmp_path: Path) -> None:

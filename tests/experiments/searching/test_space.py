@@ -106,6 +106,8 @@ def test_values_of_a_list_keep_their_own_commas(values: list[str]) -> None:
         (TUNED, "seed=[1, 2]", "seed cannot be searched"),
         (TUNED, "folds.k=[3, 4]", "folds.k cannot be searched"),
         (TUNED, "finetune.steer=[none, fold]", "finetune.steer=fold scores rows that chose the epoch"),
+        (TUNED, "finetune=[null, {}]", "finetune: null is scored on other rows than the recipe as given"),
+        (TUNED, "finetune.fuse=[answers, features]", "finetune.fuse: features is scored on other rows"),
         (TUNED, "batch=[16]", "one value is no choice; type it as an override, finetune.batch=16"),
         (TUNED, "batch=[16, 16]", "a value is empty or there twice"),
         (TUNED, "batch=16", r"expected NAME, KEY=\[a, b\]"),
