@@ -135,28 +135,35 @@ def _extraction(events: Path) -> float | None:
     return float((last["seconds"] - first["seconds"]) / (last["done"] - first["done"]))
 
 
-def training_ends(events: Path, shown: float) -> tuple[float, float] | None:
-    """Wall-clock times at which training began and, at the speed so far, its last image will be shown; None: not yet.
+def foreseen_end(events: Path, shown: float) -> tuple[float, float] | None:
+    """Wall-clock times at which extraction or training began and, at its speed so far, will end; None: not known.
 
     Args:
-        events: `events.jsonl` of a run that trains.
-        shown: images that all its trainings show.
+        events: `events.jsonl` of a run.
+        shown: images that all its trainings show; 0: it trains nothing.
     """
     if not events.is_file():
         return None
     with events.open("rb") as file:
-        first = _first_step(file.read(TAIL * 64))
         file.seek(max(0, events.stat().st_size - TAIL))
-        lines = file.read().split(b"\n")[1:-1]
-    steps = [event for event in map(json.loads, lines) if "images_s" in event["note"]]
-    if first is None or not steps:
+        lines = file.read().split(b"\n")[:-1]
+    if not lines or not lines[-1].startswith(b"{"):
         return None
-    return first, first + shown / steps[-1]["note"]["images_s"]
+    last = json.loads(lines[-1])
+    began = last["time"] - last["seconds"]
+    if last["stage"] == "embed" and 0 < last["done"] < last["total"]:
+        return began, began + last["seconds"] * last["total"] / last["done"]
+    if not shown or "images_s" not in last["note"]:
+        return None
+    first = _first_step(events) or began
+    return first, first + shown / last["note"]["images_s"]
 
 
-def _first_step(text: bytes) -> float | None:
-    for line in text.split(b"\n")[:-1]:
-        if b'"images_s"' in line:
-            event = json.loads(line)
-            return float(event["time"] - event["seconds"])
+def _first_step(events: Path) -> float | None:
+    """When training began: fold after fold are events of their own."""
+    with events.open("rb") as file:
+        for line in file:
+            if b'"images_s"' in line and line.endswith(b"\n"):
+                event = json.loads(line)
+                return float(event["time"] - event["seconds"])
     return None

@@ -128,8 +128,9 @@ class Loop:
         return None
 
     def kept_s(self, step: Step) -> float:
-        """Seconds that a step must leave: for writing and, where it trains, for a blend of what there is."""
-        return self.writing_s + (self.pace.blend_s * self.pace.margin if step.kind == "tune" else 0.0)
+        """Seconds that a step must leave: for writing and, where there is something to blend, for that."""
+        blends = step.kind != "blend" and any(one.kind == "blend" for one in untried(self.asked, self.tried))
+        return self.writing_s + (self.pace.blend_s * self.pace.margin if blends else 0.0)
 
     def foresee(self, step: Step, arm: Arm | None) -> float:
         """Seconds of a step, without margin."""

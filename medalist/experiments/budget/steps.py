@@ -1,4 +1,4 @@
-"""What may be tried within a time, in its order, given what was tried: rank -> fuse -> views -> tune -> blend.
+"""What may be tried within a time, in its order, given what was tried: rank, fuse, blend, views, tune, blend.
 
 Each step sends one challenger, fixed before its score is known. A run that sees all that the incumbent sees, and more,
 stands for itself; what a fine-tuned network adds is told by its blend with the incumbent.
@@ -71,7 +71,10 @@ class Asked:
 
 def untried(asked: Asked, tried: Sequence[Tried]) -> list[Step]:
     """All steps that are left, in the order in which they are worth trying."""
-    steps = [*_rank(asked), *_fuse(asked, tried), *_views(asked, tried), *_tune(asked, tried), *_blend(tried)]
+    # A blend takes seconds: it comes once before what takes minutes, and again at the end with what they brought.
+    early = [] if any(one.kind == "blend" for one in tried) else _blend(tried)
+    late = [*_views(asked, tried), *_tune(asked, tried), *([] if early else _blend(tried))]
+    steps = [*_rank(asked), *_fuse(asked, tried), *early, *late]
     known = {one.step for one in tried if one.settled}
     return [step for step in steps if step.name not in known and not spent(step.kind, tried)]
 

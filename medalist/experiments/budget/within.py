@@ -22,7 +22,7 @@ from medalist.experiments.arms import ARMS, Arm
 from medalist.experiments.budget import incumbent, journal
 from medalist.experiments.budget.child import DONE, Ended, Interrupt, interrupts, spawn
 from medalist.experiments.budget.clock import Clock, told
-from medalist.experiments.budget.forecast import Pace, training_ends
+from medalist.experiments.budget.forecast import Pace, foreseen_end
 from medalist.experiments.budget.journal import Tried, gained, incumbent_of
 from medalist.experiments.budget.loop import BEFORE_ANY, BEST, NO_IDEA, Loop, Made
 from medalist.experiments.budget.steps import PATIENCE, Asked
@@ -36,7 +36,7 @@ from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_json, write_atomic
 
 EVENTS, CHART = "events.jsonl", "budget.png"
-HOPELESS_S = 10.0  # of training, after which its speed is believed
+HOPELESS_S = 10.0  # of extraction or training, after which its speed is believed
 DRAWING_S = 20.0  # on a busy machine; without them there is no chart
 
 
@@ -74,17 +74,17 @@ class Processes:
         return self._made(self._spawn(["blend", *names, "--out", str(folder)], folder, until), folder)
 
     def _spawn(self, words: Sequence[str], folder: Path, until: float, shown: float = 0.0) -> Ended:
-        """A process, ended when `until` comes, or as soon as its training shows that it will not end by then."""
+        """A process, ended when `until` comes, or as soon as its speed shows that it will not end by then."""
         checked = [0.0]
         end = time.time() + until - self.clock.used()
 
         def late() -> bool:
             if self.clock.used() >= until:
                 return True
-            if not shown or until == float("inf") or time.time() < checked[0] + 1:
+            if until == float("inf") or time.time() < checked[0] + 1:
                 return False
             checked[0] = time.time()
-            found = training_ends(folder / EVENTS, shown)
+            found = foreseen_end(folder / EVENTS, shown)
             return found is not None and time.time() - found[0] > HOPELESS_S and found[1] > end
 
         return spawn(words, folder.with_name(f"{folder.name}.log"), late=late, interrupted=self.interrupted)

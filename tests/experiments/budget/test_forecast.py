@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medalist.experiments.budget.forecast import Pace, training_ends
+from medalist.experiments.budget.forecast import Pace, foreseen_end
 from medalist.recipe import Recipe, load_recipe
 
 QUICK = {"views": ("center",), "heads": ("ridge",)}
@@ -87,13 +87,27 @@ def test_the_margin_is_the_worst_of_the_last_three_and_guesses_do_not_count() ->
     assert pace.margin == 3.0
 
 
+def wrote(file: Path, *events: dict[str, object]) -> None:
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def test_the_end_of_extraction_follows_from_its_speed(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    assert foreseen_end(file, 0) is None
+    begun = {"stage": "embed", "done": 0, "total": 200, "time": 90.0, "seconds": 0.0, "note": {"known": 0}}
+    wrote(file, begun)
+    assert foreseen_end(file, 0) is None
+    wrote(file, begun, {"stage": "embed", "done": 50, "total": 200, "time": 110.0, "seconds": 20.0, "note": {}})
+    assert foreseen_end(file, 0) == (90.0, 90.0 + 80.0)
+    wrote(file, begun, {"stage": "embed", "done": 200, "total": 200, "time": 170.0, "seconds": 80.0, "note": {}})
+    assert foreseen_end(file, 0) is None
+
+
 def test_the_end_of_training_follows_from_its_speed(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
-    assert training_ends(file, 1000) is None
-    lines: list[dict[str, object]] = [{"stage": "embed", "time": 100.0, "seconds": 1.0, "note": {}}]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert training_ends(file, 1000) is None
-    lines += [{"stage": "fold 1", "time": 210.0 + n, "seconds": 10.0 + n, "note": {"images_s": 4.0}} for n in range(3)]
-    lines += [{"stage": "fold 1", "time": 300.0, "seconds": 100.0, "note": {"images_s": 5.0}}]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert training_ends(file, 1000) == (200.0, 200.0 + 1000 / 5)
+    step = {"stage": "a fold 1", "done": 4, "total": 8}
+    first = {**step, "time": 210.0, "seconds": 10.0, "note": {"images_s": 4.0}}
+    later = {**step, "stage": "a fold 2", "time": 300.0, "seconds": 20.0, "note": {"images_s": 5.0}}
+    wrote(file, {"stage": "fit", "done": 1, "total": 1, "time": 199.0, "seconds": 1.0, "note": {}}, first, later)
+    assert foreseen_end(file, 1000) == (200.0, 200.0 + 1000 / 5)
+    assert foreseen_end(file, 0) is None

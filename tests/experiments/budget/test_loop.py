@@ -93,7 +93,14 @@ def outcomes(loop: Loop) -> dict[str, str]:
 def test_all_steps_in_their_order_then_it_stops_early() -> None:
     world = World()
     loop = played(world, 10_000.0)
-    assert [one.kind for one in loop.tried] == [*["rank"] * 2, "fuse", *["views"] * 2, *["tune"] * 2, "blend"]
+    assert [one.kind for one in loop.tried] == [
+        *["rank"] * 2,
+        "fuse",
+        "blend",
+        *["views"] * 2,
+        *["tune"] * 2,
+        "blend",
+    ]
     assert loop.ended == NO_IDEA and world.now < 200
     assert world.shown == ["rank a"]  # the first; all others are equal
 
@@ -107,11 +114,12 @@ def test_only_what_is_better_replaces() -> None:
         "rank a": journal.FIRST,
         "rank b": journal.KEPT,
         "fuse 2 backbones": journal.REPLACED,
+        "blend 3 runs": journal.KEPT,
         "2 views of 2 backbones": journal.KEPT,
         "blend 4 runs": journal.KEPT,
     }
     assert world.shown == ["rank a", "fuse 2 backbones"]
-    assert [held for _, held in world.met] == ["rank a", "rank a", "fuse 2 backbones", "fuse 2 backbones"]
+    assert [held for _, held in world.met] == ["rank a", "rank a", *["fuse 2 backbones"] * 3]
 
 
 def test_holm_counts_every_challenger() -> None:

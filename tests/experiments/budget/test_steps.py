@@ -42,20 +42,27 @@ def test_first_comes_the_cheapest_by_one_view_and_one_head() -> None:
     )
 
 
-def test_then_fuse_views_tune_the_best_first_and_blend() -> None:
+def test_then_fuse_blend_views_and_tune_the_best_first() -> None:
     found = untried(asked(), ranks(0.5, 0.9, 0.7))
     assert [step.name for step in found] == [
         "fuse 3 backbones",
+        "blend 3 runs",
         "2 views of middle",
         "4 views of middle",
         "fine-tune middle",
         "fine-tune large",
         "fine-tune small",
-        "blend 3 runs",
     ]
     every, two = (arm.recipe for arm in found[0].arms)
     assert every.backbones == CARDS and every.heads == ("ridge", "logistic")
     assert two.backbones == ("middle", "large")
+
+
+def test_a_blend_comes_again_last_with_what_came_since() -> None:
+    done = [*ranks(0.5, 0.9, 0.7), tried("fuse", "fuse 3 backbones", 0.95), tried("blend", "blend 4 runs", 0.96)]
+    assert not any(step.kind == "blend" for step in untried(asked(), done))
+    done += [tried("views", "2 views of middle", 0.9)]
+    assert untried(asked(), done)[-1].name == "blend 5 runs"
 
 
 def test_views_are_of_what_was_fused() -> None:
