@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 from medalist.evidence import Comparison
 from medalist.experiments.charts import Mark, bars
@@ -98,9 +97,9 @@ def _longer(rows: Sequence[Row], best: Row | None) -> str:
 
 
 def _resolution(rows: Sequence[Row]) -> str:
-    """What these rows could have shown."""
-    errors = [row.gain.stderr for row in rows if row.gain and row.gain.stderr > 0]
-    return f" (a gain below about {2 * median(errors):.4f} does not show here)" if errors else ""
+    """What these rows could have shown of the values that they leave undecided."""
+    errors = [row.gain.stderr for row in rows if row.gain and row.verdict in ("equal", "not distinguishable")]
+    return f" (a gain below about {2 * max(errors):.4f} does not show here)" if max(errors, default=0.0) > 0 else ""
 
 
 def _listed(what: str, rows: Sequence[Row]) -> str:
