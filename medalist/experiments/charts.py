@@ -106,9 +106,9 @@ def _legend(figure: Any, marks: Sequence[Mark]) -> None:
     """Which verdict each colour is."""
     from matplotlib.patches import Patch
 
-    shown = [verdict for verdict in COLOURS if verdict and any(mark.verdict == verdict for mark in marks)]
-    if shown:
-        patches = [Patch(color=COLOURS[verdict], label=verdict) for verdict in shown]
+    shown = [verdict for verdict in COLOURS if any(mark.verdict == verdict for mark in marks)]
+    if any(shown):
+        patches = [Patch(color=COLOURS[verdict], label=verdict or "baseline") for verdict in shown]
         figure.legend(handles=patches, loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
 
 
