@@ -85,13 +85,17 @@ class Tuned:
 
     @property
     def passes(self) -> int:
-        """Images through the network for one policy: K trainings on the rows outside a fold, and the refit."""
+        """Images through the network for one policy: K trainings on K - 1 folds each, and the refit on all.
+
+        Of one held-out fold only its rows are known: a training on K - 1 folds, and the refit, count as one on K.
+        """
         return self.epochs * self.recipe.folds.k * len(self.truth.fold_N)
 
     @property
     def holds_for(self) -> str:
         """What a verdict is about."""
-        return f"fine-tuning for {self.epochs} epochs"
+        judged = "one held-out fold" if self._section.holdout else f"{self.recipe.folds.k} folds"
+        return f"fine-tuning for {self.epochs} epoch{'s' * (self.epochs > 1)}, scored on {judged}"
 
     def play(self, policies: Sequence[str], draw: int) -> list[np.ndarray]:
         """Answers to the N rows by a training a policy; finished ones are not trained again."""
