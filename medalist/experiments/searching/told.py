@@ -108,6 +108,8 @@ def sentence_of(found: Found) -> str:
     recipes = f"{tried} {'recipe' if tried == 1 else 'recipes'}"
     if not tried:
         return "no recipe was tried beside the one as given: it takes all the time there is; give more --hours"
+    if not any(trial.scores for trial in found.trials[1:]):
+        return f"{recipes} tried, none of which could run; the reasons stand above: keep the recipe as given"
     if found.unjudged:
         return f"the best of {recipes} could not be judged on fresh folds ({found.unjudged}): keep the recipe as given"
     if found.judged is None and all(_alike(row.gain) for row in found.rows[0] if row.gain):

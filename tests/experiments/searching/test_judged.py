@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from medalist.experiments.searching.judged import Judged, Row, apart, judge, row
 from medalist.experiments.searching.record import Outcome, Trial
 from medalist.experiments.searching.rungs import FROZEN
 from medalist.experiments.searching.space import parse_space
-from medalist.experiments.searching.told import Found, apart_of, command_of, sentence_of
+from medalist.experiments.searching.told import Found, apart_of, command_of, sentence_of, text_of
 from medalist.ledger import Summary
 from medalist.pipeline.decide import Truth
 from medalist.recipe import load_recipe
@@ -112,6 +113,15 @@ def test_where_no_trial_scores_higher_nothing_is_judged() -> None:
     kept = found(np.random.default_rng(3), [0.95, 0.6, 0.6])
     assert kept.judged is None and kept.best.number == 0
     assert sentence_of(kept) == "none of 2 recipes scores higher than the recipe as given on all folds: keep it"
+
+
+def test_where_all_trials_failed_or_answer_alike_it_is_said_so() -> None:
+    alike = found(np.random.default_rng(9), [1.0, 1.0, 1.0])
+    assert "all of 2 recipes answer exactly as the recipe as given does" in sentence_of(alike)
+    failed = Trial(1, {"heads": "[knn]"}, (Outcome(None, None, 1.0, 1, "no memory"),))
+    none = replace(alike, trials=(alike.trials[0], failed), rows=(alike.rows[0][:1],), apart=())
+    assert sentence_of(none).startswith("1 recipe tried, none of which could run")
+    assert "trial 1 failed: no memory" in text_of(none, [])
 
 
 def test_p_is_that_of_the_pair_times_the_recipes_tried() -> None:
