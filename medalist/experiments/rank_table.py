@@ -166,7 +166,7 @@ def verdict_of(ranking: Ranking, rows: Sequence[Row]) -> list[str]:
             lines.append(f"fusing is better: {amount} over the best single ({how}); the best is {pick.name}{alone}")
         else:
             lines.append(
-                f"fusing: {gain.verdict}, {amount} over the best single ({how}); the highest score is"
+                f"fusing: {gain.verdict}, {amount} over the best single ({how}); the best fusion is"
                 f" {fused[0].name}, {fused[0].score:.4f}"
             )
     return [*lines, f"next: {command(ranking, pick.backbones)}"]
