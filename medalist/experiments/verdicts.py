@@ -56,7 +56,7 @@ def sentence_of(rows: Sequence[Row], corrected: float | None = None) -> str:
         told = f"{best.value} is better than {own.value} by {_proof(best)}, at {best.cost:.2f} times the cost"
         told += _listed("; better too", [row for row in asked if row.verdict == "better" and row is not best])
     told += _listed("; worse", [row for row in asked if row.verdict == "worse"])
-    at = f" at {own.epochs} epochs" if longer else ""
+    at = f" at {_epochs(own)}" if longer else ""
     picked = f"; picked among {len(asked) + 1}, it is worth {corrected:.4f}" if best and corrected is not None else ""
     return f"{own.key}{at}: {told}{picked}{_longer(longer, best)}{_resolution(rows)}"
 
@@ -90,10 +90,10 @@ def _longer(rows: Sequence[Row], best: Row | None) -> str:
         return ""
     if best is not None:
         same = next(row for row in rows if row.value == best.value)
-        return f"; at {same.epochs} epochs {same.verdict}"
+        return f"; at {_epochs(same)} {same.verdict}"
     late = _best(rows)
     found = f"{late.value} is better by {_proof(late)}" if late else "none is better either"
-    return f"; at {rows[0].epochs} epochs {found}"
+    return f"; at {_epochs(rows[0])} {found}"
 
 
 def _resolution(rows: Sequence[Row]) -> str:
@@ -104,6 +104,10 @@ def _resolution(rows: Sequence[Row]) -> str:
 
 def _listed(what: str, rows: Sequence[Row]) -> str:
     return f"{what}: {', '.join(row.value for row in rows)}" if rows else ""
+
+
+def _epochs(row: Row) -> str:
+    return f"{row.epochs} epoch{'s' if row.epochs > 1 else ''}"
 
 
 def _proof(row: Row) -> str:
@@ -123,7 +127,7 @@ def draw(rows: Sequence[Row], file: Path, *, metric: str) -> None:
     several = len({row.budget for row in rows}) > 1
     marks = [
         Mark(
-            f"{row.value}, {row.epochs} epochs" if several else row.value,
+            f"{row.value}, {_epochs(row)}" if several else row.value,
             row.gain.difference if row.gain else 0.0,
             row.gain.stderr if row.gain else 0.0,
             verdict=row.verdict,

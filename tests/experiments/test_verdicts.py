@@ -80,6 +80,12 @@ def test_both_budgets_are_told_and_the_recipes_own_decides(
     assert (best.value if best else None) == take
 
 
+def test_one_epoch_is_not_epochs() -> None:
+    rows = [replace(one, epochs=one.budget) for one in (row("a"), row("b", 0.0), row("a", budget=2))]
+    assert "finetune.sam at 1 epoch: " in sentence_of(rows)
+    assert "; at 2 epochs none" in sentence_of(rows)
+
+
 def test_what_was_picked_among_many_is_told_corrected() -> None:
     rows = [row("a"), row("b", 0.03), row("c", 0.0)]
     assert "picked among 3, it is worth 0.8210" in sentence_of(rows, corrected=0.821)
