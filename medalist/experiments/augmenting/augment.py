@@ -75,8 +75,9 @@ class Findings:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """For test-time augmentation: fixed views that the label survives."""
-        return views_of(one for one in self.factors if self.verdict(one) != "worse")
+        """For test-time augmentation: fixed views of operations that are not worse, and whose views are not either."""
+        kept = (one for one in self.factors if self.verdict(one) != "worse")
+        return views_of(one for one in kept if self.probed[one].survival.verdict != "worse")
 
     def facts(self) -> dict[str, Any]:
         """As JSON."""

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from medalist.errors import RecipeError, StoreError
+from medalist.evidence import Comparison
 from medalist.experiments.augmenting import copies
-from medalist.experiments.augmenting.augment import augment
+from medalist.experiments.augmenting.augment import Findings, augment
+from medalist.experiments.augmenting.probe import Probed
 from medalist.recipe import Recipe, load_recipe
 
 OPERATIONS = "flip | hue(limit=0.5) | rotation(limit=0)"  # of flags that all fly left, told by colour
@@ -93,6 +95,14 @@ def test_an_interrupted_experiment_ends_with_the_same_numbers(asked: Path, monke
     assert len(list((asked / "stopped" / "views").glob("*/*.npy"))) == 3
     go()
     assert without_times(asked / "stopped" / "experiment.json") == without_times(asked / "out" / "experiment.json")
+
+
+def test_views_for_prediction_are_those_that_are_answered_no_worse() -> None:
+    equal, worse = Comparison(0.0, 0.01, "equal", 1.0), Comparison(-0.1, 0.01, "worse", 0.0)
+    probed = {"flip": Probed(equal, equal), "vertical_flip": Probed(equal, worse)}
+    effects = {"flip": equal, "vertical_flip": equal}
+    found = Findings("accuracy", ("flip", "vertical_flip"), probed, effects, None, [], "", {}, {})
+    assert found.views == ("center", "flip")
 
 
 def test_slips_are_told_before_any_image_is_read(tmp_path: Path) -> None:

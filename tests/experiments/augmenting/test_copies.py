@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from medalist.data.decode import Preprocessing
 from medalist.data.pixels import read_place
@@ -95,3 +96,15 @@ def test_a_row_is_answered_without_its_own_views(copies: Copies) -> None:
     views = list(copies.features([Showing("gamma(p=1)", 2)]))
     assert (copies.learn(views).plain_N[held] == other.learn(views).plain_N[held]).all()
     assert (copies.learn(views).plain_N[~held] != other.learn(views).plain_N[~held]).any()
+
+
+def test_tags_are_learnt_from_views_too(copies: Copies) -> None:
+    """Side and colour as two tags each of four: the views that change nothing answer as the images do."""
+    truth = copies.truth
+    tags_NC = np.stack([truth.labels % 2 == 0, truth.labels % 2 == 1, truth.labels < 2, truth.labels >= 2], axis=1)
+    chain = replace(copies.chain, metric="f1_samples")
+    tagged = replace(copies, truth=replace(truth, labels=csr_array(tags_NC)), chain=chain)
+    none, same = tagged.learn([copies.plain] * 2), tagged.learn([copies.plain, copies.plain.copy()])
+    assert none.plain_N.shape == (NUM_IMAGES, 4) and none.plain_N.dtype == bool
+    assert (none.plain_N == same.viewed_N).all()
+    assert (none.plain_N == tags_NC).mean() > 0.6
