@@ -43,9 +43,8 @@ def place(data: Path, cache: Path, tmp_path: Path) -> Place:
 
 
 def recipe(**keys: Any) -> Recipe:
-    return load_recipe(
-        metric="accuracy", backbones=["embedded"], folds={"k": 3}, **{"heads": ["ridge"], "views": ["center"], **keys}
-    )
+    usual = {"backbones": ["embedded"], "heads": ["ridge"], "views": ["center"], "folds": {"k": 3}}
+    return load_recipe(metric="accuracy", **{**usual, **keys})
 
 
 @pytest.mark.timeout(600)
