@@ -12,6 +12,7 @@ COLOURS = {"better": "#1b7f3b", "worse": "#b3261e", "equal": "#5f6368", "not dis
 INCH = 0.32  # height of a bar with its gap
 # Where a name may stand beside its point, in points: near first.
 HEIGHTS = (4, -12, 16, -24, 28, -36, 40)
+LONG = 60  # letters; a longer name of several parts takes a line a part
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _write_names(figure: Any, axes: Any, marks: Sequence[Mark]) -> None:
         tried = list[tuple[float, float, int, Any, Any]]()
         for height, side in product(HEIGHTS, ("left", "right")):
             text = axes.annotate(
-                mark.name,
+                mark.name if len(mark.name) <= LONG else mark.name.replace(" + ", "\n+ "),
                 (mark.at, mark.value),
                 xytext=(6 if side == "left" else -6, height),
                 textcoords="offset points",
@@ -94,7 +95,7 @@ def _write_names(figure: Any, axes: Any, marks: Sequence[Mark]) -> None:
                 ha=side,
             )
             box = text.get_window_extent()
-            outside = max(0.0, frame.x0 - box.x0) + max(0.0, box.x1 - frame.x1)
+            outside = max(0.0, frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
             tried.append((bool(outside) + sum(map(box.overlaps, taken)), outside, len(tried), box, text))
             text.set_visible(False)
         *_, box, text = min(tried, key=lambda one: one[:3])
