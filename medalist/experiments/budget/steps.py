@@ -146,7 +146,7 @@ def _tunings(asked: Asked, settings: FinetuneSection, name: str) -> tuple[Arm, .
             if part < 1 and tuple(phases) == settings.phases:
                 continue
             epochs = sum(phase.epochs for phase in phases)
-            told = f"fine-tune {name}, {epochs} epochs{', one fold held out' if holdout else ''}"
+            told = f"fine-tune {name}, {epochs} epoch{'s' * (epochs > 1)}{', one fold held out' if holdout else ''}"
             changed: dict[str, object] = {"backbones": (), "phases": tuple(phases), "holdout": holdout}
             changed |= {} if part == 1 else {"ramp": RampSection(), "mix_last": round(settings.mix_last * part)}
             tuned = settings.model_copy(update=changed)

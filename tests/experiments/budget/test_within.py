@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from medalist.data.drawn import draw_competition
-from medalist.errors import MedalistError, StoreError
+from medalist.errors import MedalistError, RecipeError, StoreError
 from medalist.experiments.budget import journal, within
 from medalist.experiments.budget.child import DONE, FAILED, Ended
 from medalist.experiments.budget.clock import Clock
@@ -71,7 +71,7 @@ def held(out: Path) -> dict[str, object]:
 def test_the_folder_is_the_best_run(competition: Path, cache: Path, tmp_path: Path, spawned: list[str]) -> None:
     out, said = tmp_path / "out", list[str]()
     text = run_within(recipe(), competition, out, clock(), cache=cache, say=said.append)
-    assert spawned == ["run", "run", "run", "blend"]
+    assert spawned == ["run", "run", "blend", "run", "blend"]
     found = held(out)
     best = out / str(found["incumbent"])
     assert (out / "submission.csv").read_bytes() == (best / "submission.csv").read_bytes()
@@ -159,6 +159,17 @@ def test_a_fault_of_the_data_is_the_users_to_hear(tmp_path: Path, cache: Path, s
 def test_of_a_crash_the_last_line_is_told_and_of_an_error_all() -> None:
     assert within._last_words("Traceback\n  at\nValueError: 3") == "ValueError: 3"
     assert within._last_words("warning\nerror: faults:\n  one\n  two") == "error: faults:\n  one\n  two"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--budget", "5min"], "'5min' is no duration"), (["--budget", "5m", "--preflight"], "type one of the two")],
+)
+def test_the_command_line_refuses(words: list[str], said: str, tmp_path: Path) -> None:
+    from medalist.cli import app
+
+    with pytest.raises(RecipeError, match=said):
+        app(["run", str(tmp_path), "--metric", "accuracy", *words], standalone_mode=False)
 
 
 def begin(competition: Path, cache: Path, out: Path) -> subprocess.Popen[str]:
