@@ -140,10 +140,10 @@ def ranked_causes(
     gap = max(0.0, way * (forecast.score - lb))
     seen = Seen(metric, field.truth, answers_N, final, gap)
     table = None if data is None else _table(folder, data)
-    images = None if table is None else _facts(table, final, cache, sink)
+    images = None if table is None else _facts(table, final.ids, final.test_ids, cache, sink)
     x_ND, x_MD, what = _rows(facts, final, images, cache)
     fold_N = field.truth.fold_N
-    twin_N = np.zeros(len(fold_N), bool) if images is None else causes.twins(images[0], fold_N)
+    twin_N = np.zeros(len(fold_N), bool) if table is None else _twins(field, table, final, cache, sink)
     alone_N = causes.independent(twin_N, field.truth.group_N)
     shifts = causes.shifts(seen, x_ND, x_MD, what, alone_N)
     configurations = [answers for part in (folder, *tried) for answers in _configurations(part, field, metric.text)]
@@ -196,8 +196,20 @@ def _table(folder: Path, data: Path) -> ImageTable:
     return read(load_recipe(recipes[0]) if recipes else load_recipe(metric="accuracy"), data)
 
 
-def _facts(table: ImageTable, final: Predictions, cache: Path, sink: Sink) -> tuple[list[Facts], list[Facts]]:
-    """What is known of the images behind the labelled and the test rows.
+def _twins(field: Field, table: ImageTable, final: Predictions, cache: Path, sink: Sink) -> np.ndarray:
+    """(N,) bool: scored rows of which another fold has a copy; where one fold is held out, the others learnt too."""
+    own, every = field.folds, field.outer or field.folds
+    fold_of = dict(zip(every.ids, every.fold_N.tolist(), strict=True))
+    fold_of |= {name: every.num_folds + fold for name, fold in zip(own.ids, own.fold_N.tolist(), strict=True)}
+    facts, _ = _facts(table, list(fold_of), final.test_ids, cache, sink)
+    twin_of = dict(zip(fold_of, causes.twins(facts, np.array(list(fold_of.values()))), strict=True))
+    return np.array([twin_of[name] for name in own.ids])
+
+
+def _facts(
+    table: ImageTable, ids: Sequence[str], test_ids: Sequence[str], cache: Path, sink: Sink
+) -> tuple[list[Facts], list[Facts]]:
+    """What is known of the images behind labelled and test rows.
 
     Raises:
         MismatchError: the dataset lacks some of them.
@@ -205,14 +217,14 @@ def _facts(table: ImageTable, final: Predictions, cache: Path, sink: Sink) -> tu
     facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
     test_N = table.split == TEST
     parts = []
-    for ids, mask_N in ((final.ids, ~test_N), (final.test_ids, test_N)):
+    for wanted, mask_N in ((ids, ~test_N), (test_ids, test_N)):
         row_of = {str(table.ids[row]): row for row in np.flatnonzero(mask_N)}
-        if absent := [name for name in ids if name not in row_of]:
+        if absent := [name for name in wanted if name not in row_of]:
             raise MismatchError(
                 f"{table.root} is another dataset: {len(absent)} images of the run are not in it, such as {absent[0]!r}"
             )
-        parts.append([facts[row_of[name]] for name in ids])
-    if broken := [name for name, one in zip(final.ids, parts[0], strict=True) if not one.ok]:
+        parts.append([facts[row_of[name]] for name in wanted])
+    if broken := [name for name, one in zip(ids, parts[0], strict=True) if not one.ok]:
         raise DataError(f"{len(broken)} labelled images of the run cannot be read any more, such as {broken[0]!r}")
     return parts[0], parts[1]
 

@@ -21,7 +21,9 @@ from medalist.pipeline.blend import blend
 from medalist.pipeline.causes import Cause
 from medalist.pipeline.diagnose import _facts, _table, diagnose, ranked_causes
 from medalist.pipeline.folds import folds_csv, read_field
+from medalist.pipeline.holdout import inside
 from medalist.pipeline.join import join
+from medalist.pipeline.kept import save_folds, save_table
 from medalist.pipeline.way import read
 from medalist.predictions import Predictions
 from medalist.recipe import load_recipe
@@ -66,6 +68,7 @@ def plant(
     prior: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
     test_prior: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
     copies: int = 0,
+    held: bool = False,
     leaked: float = 0.0,
     spoil: Any = lambda image: image,
 ) -> Planted:
@@ -74,6 +77,7 @@ def plant(
     Args:
         prior, test_prior: class frequencies.
         copies: how many training images are copies of the one before them, torn apart by the folds, known by heart.
+        held: fold 0 alone is scored, as by a run that holds it out.
         leaked: share of the labelled rows that the script answers as they are labelled.
         spoil: what is done to test images.
     """
@@ -109,7 +113,12 @@ def plant(
     test_ids = read(recipe, data).test().ids
     assert [Path(name).stem for name in test_ids] == ids
     write(folder / "test.csv", [["id", *CLASSES], *([n, *row] for n, row in zip(test_ids, test_rows, strict=True))])
-    files = folder / "oof.csv", folder / "test.csv", folder / "folds.csv"
+    if held:
+        (folder / "first").mkdir()
+        rows, own = inside(field.folds, field.truth.labels, field.truth.group_N)
+        save_folds(own, folder / "first", outer=field.folds)
+        save_table(field.table.take(rows), field.truth.group_N[rows], list(test_ids), folder / "first")
+    files = folder / "oof.csv", folder / "test.csv", folder / ("first/folds.csv" if held else "folds.csv")
     join(*files, folder / "out", metric="accuracy", name="net", data=read(recipe, data))
     return Planted(data, folder / "out", folder / "cache", y_test)
 
@@ -144,6 +153,18 @@ def test_copies_across_folds(tmp_path: Path) -> None:
     assert first.drop == pytest.approx(planted.forecast.score - planted.test_score, abs=0.12)
     text = diagnose(planted.out, planted.test_score, data=planted.data, cache=planted.cache)
     assert "1. duplicates across folds: can explain" in text and "surprising" in text
+
+
+def test_copies_of_held_out_rows_among_those_that_were_learnt_from(tmp_path: Path) -> None:
+    planted = plant(tmp_path, copies=60, held=True)
+    with (planted.out / "folds.csv").open(newline="", encoding="utf-8") as lines:
+        fold_of = {int(Path(row["id"]).stem): int(row["fold"]) for row in csv.DictReader(lines)}
+    with (planted.out / "scored.csv").open(newline="", encoding="utf-8") as lines:
+        own = {int(Path(row["id"]).stem): int(row["fold"]) for row in csv.DictReader(lines)}
+    torn = [n for n in own if n < 120 and (fold_of[n ^ 1] != 0 or own[n ^ 1] != own[n])]
+    (found,) = (one for one in planted.causes(0.4) if one.name == "duplicates across folds")
+    assert f"{len(torn)} of {len(own)} labelled images have the same picture in another fold" in found.evidence
+    assert sum(fold_of[n ^ 1] != 0 for n in torn) > 5
 
 
 @pytest.mark.parametrize("leaked", [0.6, 1.0])
@@ -198,7 +219,8 @@ def test_the_best_of_200_of_noise(tmp_path: Path) -> None:
 def test_other_features(tmp_path: Path) -> None:
     planted, rng = plant(tmp_path), np.random.default_rng(1)
     run = Predictions.load(planted.out / "predictions" / "net")
-    train, test = _facts(read(load_recipe(metric="accuracy"), planted.data), run, planted.cache, lambda event: None)
+    table = read(load_recipe(metric="accuracy"), planted.data)
+    train, test = _facts(table, run.ids, run.test_ids, planted.cache, lambda event: None)
     space = Space({"name": "drawn", "weights_hash": "0"}, 40)
     bank = FeatureBank(planted.cache)
     bank.write(space, [one.hash for one in train], rng.normal(size=(NUM_TRAIN, 40)).astype(np.float32))
