@@ -17,6 +17,7 @@ from medalist.evidence import two_sided
 from medalist.ledger import Summary
 from medalist.metrics import dense, metrics
 from medalist.pipeline.outcome import summary_of
+from medalist.pipeline.tuning.notes import STEERED
 from medalist.predictions import Predictions
 
 MOST_ROWS = 4000  # of each side
@@ -141,8 +142,11 @@ def too_good(run: Predictions, summary: Summary, labels: Any) -> list[str]:
 
 
 def warnings_of(folders: Sequence[Path]) -> list[str]:
-    """What the imports among these finished runs warned of, for whoever builds on them."""
-    return [note for folder in folders for note in summary_of(folder)["notes"] if note.startswith(WARNING)]
+    """What these finished runs said against their own scores, once each, for whoever builds on them: imports that may
+    have been trained on, networks that were steered.
+    """
+    notes = [note for folder in folders for note in summary_of(folder)["notes"]]
+    return list(dict.fromkeys(note for note in notes if note.startswith((WARNING, STEERED))))
 
 
 def _axes(x_PD: np.ndarray) -> np.ndarray:

@@ -210,8 +210,14 @@ def _of_common_test_ids(members: Sequence[Member], field: Field) -> list[Predict
     """Test rows in the first run's order, those that every member answers: a script may answer what a run could not."""
     common = set.intersection(*(set(member.run.test_ids) for member in members))
     kept = tuple(name for name in field.test_ids or () if name in common)
-    runs = [member.run.take(field.folds.ids, field.folds.hash) for member in members]
-    return [_taking(run, kept) for run in runs]
+    return [_taking(_held(member.run, field), kept) for member in members]
+
+
+def _held(run: Predictions, field: Field) -> Predictions:
+    """Of a run of all folds the rows that another holds out; folds that are neither's stay, and are refused later."""
+    if field.outer is None or run.fold_hash != field.outer.hash:
+        return run
+    return run.take(field.folds.ids, field.folds.hash)
 
 
 def _taking(run: Predictions, test_ids: tuple[str, ...]) -> Predictions:

@@ -51,7 +51,8 @@ def inside(folds: Folds, labels: Any, group_N: np.ndarray) -> tuple[np.ndarray, 
     if len(groups) < 2 or len(rows) < MIN_ROWS:
         raise DataError(
             f"finetune.holdout: fold {HELD} has {len(rows)} rows in {len(groups)} groups, which both score and choose"
-            f" weights: {MIN_ROWS} rows in 2 groups are the least; leave holdout out, or take fewer folds (folds.k=3)"
+            f" weights: {MIN_ROWS} rows in 2 groups are the least; leave holdout out, or take fewer folds (folds.k=3,"
+            " or another folds.file, its folds numbered from 0 on)"
         )
     num_folds, seed = min(folds.num_folds, len(groups)), int(folds.hash[:8], 16)
     fold_n = make_folds(labels[rows], group_n, num_folds=num_folds, seed=seed)
@@ -62,8 +63,13 @@ def holdout_notes(recipe: Recipe, features: Features, folds: Folds) -> list[str]
     """What the score is of, where it is not of all rows."""
     if not holds_out(recipe):
         return []
-    rows, own = scored(recipe, features, folds)
-    return [
-        f"scored on the {len(rows)} held-out rows of fold {HELD} (finetune.holdout) of {len(folds.ids)} labelled ones:"
-        f" members, weights, rule and forecast are of those alone, cross-fitted on {own.num_folds} folds inside them"
-    ]
+    return [held_note(scored(recipe, features, folds)[1], folds)]
+
+
+def held_note(own: Folds, outer: Folds) -> str:
+    """The same of the folds inside the held-out rows, and those of all rows."""
+    return (
+        f"scored on the {len(own.ids)} held-out rows of fold {HELD} (finetune.holdout) of {len(outer.ids)} labelled"
+        " ones: members, weights, rule and forecast are of those alone, cross-fitted on"
+        f" {own.num_folds} folds inside them"
+    )

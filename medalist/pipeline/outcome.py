@@ -21,6 +21,7 @@ from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, decide
 from medalist.pipeline.folds import Field, load_field
+from medalist.pipeline.holdout import held_note
 from medalist.pipeline.kept import asking, load_unseen, save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.predictions import Predictions
@@ -88,6 +89,8 @@ def conclude(
         write(table, test_ids, decision.answers_M, decision.prob_MC, out / SUBMISSION)
     if unread := int((~readable_M).sum()):
         notes = [*notes, f"{unread} test ids that not every member answers are answered by the class prior"]
+    if field.outer is not None:
+        notes = [*notes, held_note(field.folds, field.outer)]
     return decision, _summary(field, chain, decision, test_ids, notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -120,7 +121,7 @@ def test_folds_inside_are_of_the_held_out_rows_with_groups_whole(group_N: list[i
     held = np.flatnonzero(fold_N == 0)
     num_groups = len(np.unique(groups[held]))
     if num_groups < 2 or len(held) < 10:
-        with pytest.raises(DataError, match=f"fold 0 has {len(held)} rows in {num_groups} groups"):
+        with pytest.raises(DataError, match=f"fold 0 has {len(held)} rows in {num_groups} groups.*numbered from 0"):
             inside(folds, label_N, groups)
         return
     rows, own = inside(folds, label_N, groups)
@@ -237,6 +238,7 @@ def test_two_holdouts_and_a_run_of_all_folds_are_blended_on_the_held_out_rows(
     assert len(summary.heads) == 1 + 2 + 4
     for name in ("folds.csv", "scored.csv"):
         assert (out / name).read_bytes() == (done("refit") / name).read_bytes()
+    assert any("scored on the 13 held-out rows of fold 0" in note for note in summary.notes)
     field, answers_N = unseen_answers(out)
     held = [name for name, fold in folds_in(out / "folds.csv").items() if fold == 0]
     assert list(field.folds.ids) == held
@@ -249,6 +251,14 @@ def test_two_holdouts_and_a_run_of_all_folds_are_blended_on_the_held_out_rows(
     said = submitted((out / "submission.csv").read_text())
     known = {Path(one).stem for one in Predictions.load(out / "predictions" / "blend").test_ids}
     assert {one: new[one] for one in known} == {one: said[one] for one in known}
+
+
+def test_a_member_of_other_folds_than_its_run_s_is_refused(done: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copytree(done("heads"), tmp_path / "heads")
+    folder = tmp_path / "heads" / "predictions" / "ridge"
+    replace(Predictions.load(folder), fold_hash="another").save(folder)
+    with pytest.raises(MismatchError, match="differ in their fold hash"):
+        blend([done("refit"), tmp_path / "heads"], tmp_path / "both")
 
 
 def test_other_folds_are_refused(done: Callable[[str], Path], drawn: Path, cache: Path, tmp_path: Path) -> None:

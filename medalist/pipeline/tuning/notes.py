@@ -14,6 +14,8 @@ from medalist.pipeline.learners import slug
 from medalist.pipeline.tuning.tuned import TUNED, network_name
 from medalist.recipe import Recipe
 
+STEERED = "fine-tuned members were steered by the rows that score them"
+
 
 def tuning_notes(recipe: Recipe, out: Path) -> list[str]:
     """Sentences on each trained network of a run folder."""
@@ -27,10 +29,7 @@ def tuning_notes(recipe: Recipe, out: Path) -> list[str]:
         notes.append(f"{name}: {_epochs(recipe, meta)}{_pace(folder)}")
         notes += [f"{name}, {reason}" for reason in _whole(folder)]
     if recipe.finetune.steer == "fold":
-        notes.append(
-            "fine-tuned members were steered by the rows that score them: their scores, and the blend's, are too good"
-            " (finetune.steer=none is honest)"
-        )
+        notes.append(f"{STEERED}: their scores, and the blend's, are too good (finetune.steer=none is honest)")
     return notes
 
 
