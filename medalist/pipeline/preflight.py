@@ -71,7 +71,8 @@ def preflight(recipe: Recipe, root: Path, out: Path, *, sink: Sink = ignore) -> 
 
 def shortened(recipe: Recipe) -> Recipe:
     """The recipe with few folds, and an epoch of each phase of its fine-tuning, without processes to wait for."""
-    folds = recipe.folds.model_copy(update={"k": min(recipe.folds.k, MIN_FOLDS)})
+    # A file has folds of all rows, not of these few.
+    folds = recipe.folds.model_copy(update={"k": min(num_folds_of(recipe), MIN_FOLDS), "file": None})
     if (settings := recipe.finetune) is None:
         return recipe.model_copy(update={"folds": folds})
     phases = tuple(phase.model_copy(update={"epochs": 1}) for phase in settings.phases)
@@ -147,9 +148,10 @@ def forecast(seconds: dict[str, float], features: Features, table: ImageTable, r
     num_rows, num_few, num_columns = len(table), len(features.train) + len(features.test), features.x_ND.shape[1]
     image_s = _forward_s(recipe, table) + _decode_s(recipe, table)
     start_s = max(seconds["embed"] - num_few * image_s, 0.0)
-    models = _num_models(recipe.folds.k) / _num_models(min(recipe.folds.k, MIN_FOLDS))
+    num_folds = num_folds_of(recipe)
+    models = _num_models(num_folds) / _num_models(min(num_folds, MIN_FOLDS))
     rest_s = (seconds["total"] - seconds["embed"]) * num_rows / num_few * models
-    memory = _heads_bytes(num_rows, num_columns, len(table.classes), recipe.folds.k)
+    memory = _heads_bytes(num_rows, num_columns, len(table.classes), num_folds)
     bank = 2 * num_columns * num_rows
     free = free_for(out)
     return [

@@ -21,6 +21,15 @@ def test_it_passes_and_forecasts_and_leaves_nothing(competition: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_with_folds_of_all_rows_is_no_fault(competition: Path, tmp_path: Path) -> None:
+    """The rehearsal is of 64 images; the forecast is of the file's folds."""
+    ids, file = read(competition).labelled().ids.tolist(), tmp_path / "folds.csv"
+    assert len(ids) > 64
+    file.write_text("id,fold\n" + "".join(f"{name},{row % 4}\n" for row, name in enumerate(ids)), encoding="utf-8")
+    recipe = load_recipe(None, ["heads=ridge", f"folds.file={file}"], metric="accuracy", backbones=("embedded",))
+    assert "preflight passed" in preflight(recipe, competition, tmp_path / "out")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_fine_tuning_is_forecast_with_the_disk_it_takes(competition: Path, tmp_path: Path) -> None:

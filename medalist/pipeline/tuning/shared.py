@@ -130,6 +130,7 @@ class Tuning:
             "rows": self.features.hashes,
             "ids": train.ids.tolist(),
             "labels": label_lists(train),
+            "groups": self.features.group_N.tolist(),
             "folds": self.folds.hash,
             "classes": train.class_hash,
             "auxiliary": {name: text_N.tolist() for name, text_N in train.targets.items()},
@@ -213,11 +214,15 @@ def check_folds(tuning: Tuning) -> None:
 
     Raises:
         RecipeError: fewer than three.
-        DataError: all rows outside one are of one class.
+        DataError: one has no rows, or all rows outside one are of one class.
     """
     folds, labels = tuning.folds, tuning.features.train.labels
     if folds.num_folds < MIN_FOLDS:
         raise RecipeError(f"fine-tuning needs {MIN_FOLDS} folds or more, got {folds.num_folds}; try folds.k=5")
+    if empty := sorted(set(range(folds.num_folds)) - set(folds.fold_N.tolist())):
+        raise DataError(
+            f"fold {empty[0]} of {folds.num_folds} has no rows; number the folds of folds.file from 0 on, without gaps"
+        )
     for k in range(folds.num_folds):
         if not tuning.tags and len(np.unique(labels[folds.fold_N != k])) < 2:
             raise DataError(f"the rows outside fold {k} are all of one class: nothing to learn; give other groups")

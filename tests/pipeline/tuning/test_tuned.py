@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from medalist.data.drawn import draw_competition
+from medalist.data.splits import Folds
+from medalist.errors import DataError
 from medalist.fitted import Fitted
 from medalist.pipeline import run
 from medalist.pipeline.blend import blend
@@ -247,6 +249,11 @@ def test_a_score_that_its_own_rows_steered_is_called_too_good(done: Callable[[st
     assert any("steered by the rows that score" in note and "too good" in note for note in notes)
 
 
+def test_a_blend_says_that_a_member_s_own_rows_steered_it(done: Callable[[str], Path], tmp_path: Path) -> None:
+    notes = blend([done("steered")], tmp_path / "blend").notes
+    assert sum("steered by the rows that score" in note and "too good" in note for note in notes) == 1
+
+
 @pytest.mark.slow
 def test_all_rows_are_learnt_anew_or_by_going_on(done: Callable[[str], Path]) -> None:
     """The folds' networks are the same; that of all rows begins with fold 0's, and stays nearer to it."""
@@ -405,3 +412,21 @@ def test_a_folder_forgets_another_training(drawn: Path, cache: Path, tmp_path: P
     assert (one.folder / "training-0").is_dir()  # a kill's own
     settle(tuning_of(recipe_of("plain", "finetune.batch=7"), drawn, tmp_path / "net", cache))
     assert not (one.folder / "training-0").exists()
+
+
+def test_a_training_knows_its_groups_by_its_key(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    """They say which rows watch inside a fold, and which folds lie inside a holdout."""
+    one = tuning_of(recipe_of("plain"), drawn, tmp_path, cache)
+    apart = replace(one.features, group_N=np.arange(len(one.features.train)))
+    together = replace(one.features, group_N=np.arange(len(one.features.train)) // 2)
+    assert replace(one, features=apart).key != replace(one, features=together).key
+
+
+def test_folds_that_are_not_numbered_from_0_are_refused(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    from medalist.pipeline.tuning.shared import check_folds
+
+    one = tuning_of(recipe_of("plain"), drawn, tmp_path, cache)
+    check_folds(one)
+    moved = Folds((one.folds.fold_N + 1).astype(np.int8), one.folds.ids, 4, 0)
+    with pytest.raises(DataError, match=r"fold 0 of 4 has no rows; number the folds of folds\.file from 0 on"):
+        check_folds(replace(one, folds=moved))
