@@ -83,6 +83,12 @@ def gained(tried: Sequence[Tried]) -> float:
     return sum(one.gain or 0.0 for one in tried if one.outcome == REPLACED)
 
 
+def runner_up(tried: Sequence[Tried]) -> Tried | None:
+    """What looks best beside the incumbent and could not be told from it; None where nothing looks better."""
+    since = tried[max(place for place, one in enumerate(tried) if one.replaced) + 1 :]
+    return max((one for one in since if (one.gain or 0.0) > 0), key=lambda one: one.gain or 0.0, default=None)
+
+
 def save(out: Path, tried: Sequence[Tried], used_s: float) -> None:
     """Write all steps, with the seconds of the budget that are gone."""
     ledger.write_json(out / FILE, {"used_s": round(used_s, 3), "steps": [asdict(one) for one in tried]})

@@ -221,6 +221,7 @@ def _conclude(loop: Loop, out: Path) -> str:
         journal.table(loop.tried),
         f"{metric} {summary['score']:.4f} +- {summary['score_stderr']:.4f}: {_what(held)}, gained"
         f" {gained(loop.tried):+.4f} on the first submission, step by step; {_why(loop)}",
+        *_beside(loop.tried, out),
         _where(out, summary["submission"]),
     ]
     charts = _draw(loop, out) if loop.clock.left() > DRAWING_S else []
@@ -241,6 +242,15 @@ def _conclude(loop: Loop, out: Path) -> str:
 def _what(held: Tried) -> str:
     """The incumbent, by name."""
     return f"a blend of {len(held.runs)} runs" if len(held.runs) > 1 else held.arm
+
+
+def _beside(tried: Sequence[Tried], out: Path) -> list[str]:
+    """What a person may prefer at the risk of following luck."""
+    other = journal.runner_up(tried)
+    if other is None:
+        return []
+    name = f"the blend with {other.arm}" if other.arm and len(other.runs) > 1 else other.arm or other.step
+    return [f"not taken, as it may be luck: {name}, {journal.gain_text(other)}: {out / other.folder}"]
 
 
 def _why(loop: Loop) -> str:

@@ -60,6 +60,15 @@ def test_the_incumbent_is_the_last_that_replaced_and_gains_add_up() -> None:
     assert journal.gained(steps) == 0.35
 
 
+def test_the_runner_up_is_the_best_gain_since_the_incumbent() -> None:
+    before = [step("one", journal.FIRST), step("old", journal.KEPT, 0.9), step("two", journal.REPLACED, 0.1)]
+    assert journal.runner_up(before) is None
+    since = [step("three", journal.KEPT, 0.02), step("four", journal.KEPT, 0.05), step("five", journal.KEPT, -0.2)]
+    found = journal.runner_up([*before, *since])
+    assert found is not None and found.step == "four"
+    assert journal.runner_up([*before, since[-1]]) is None
+
+
 def test_a_line_a_step_and_no_name_is_cut() -> None:
     long = "a backbone of a very long name, " * 5
     lines = journal.table([step(long, journal.FIRST), step("two", journal.REPLACED, 0.1)]).splitlines()
