@@ -193,6 +193,15 @@ class Tuning:
         return self.folder / "training-prefix" if wanted else None
 
     @property
+    def compiles(self) -> Path | None:
+        """Where it is settled which phases are compiled, on a GPU; what goes on with trained weights is no phase of the
+        folds', whose first has the same number.
+        """
+        if this_device() != "cuda":
+            return None
+        return self.folder / ("training-compiled" if self.begin is None else "training-compiled-on")
+
+    @property
     def runtime(self) -> str:
         """By which trained weights answer."""
         return self.frozen[0]

@@ -116,7 +116,7 @@ def training_of(
         folder=folder,
         device=this_device(),
         prefix=prefix,
-        compiles=tuning.folder / "training-compiled" if this_device() == "cuda" else None,
+        compiles=tuning.compiles,
         follows=follows,
     )
 

@@ -422,6 +422,24 @@ def test_a_training_knows_its_groups_by_its_key(drawn: Path, cache: Path, tmp_pa
     assert replace(one, features=apart).key != replace(one, features=together).key
 
 
+def test_going_on_is_timed_for_itself(
+    drawn: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its only phase is the plan's last, under the number of the first."""
+    from medalist.pipeline.tuning import shared
+
+    one = tuning_of(recipe_of("continue"), drawn, tmp_path, cache)
+    on = replace(one, begin={})
+    assert (one.compiles, on.compiles) == (None, None)
+    monkeypatch.setattr(shared, "this_device", lambda: "cuda")
+    assert one.compiles != on.compiles
+    for folder in (one.compiles, on.compiles):
+        assert folder is not None
+        folder.mkdir()
+    one.clear()
+    assert not list(tmp_path.glob("training-*"))
+
+
 def test_folds_that_are_not_numbered_from_0_are_refused(drawn: Path, cache: Path, tmp_path: Path) -> None:
     from medalist.pipeline.tuning.shared import check_folds
 
