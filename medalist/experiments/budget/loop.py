@@ -167,7 +167,8 @@ class Loop:
             return self._unfinished(one, ended, made)
         own = made or ended
         self.pace.judge(step.kind, foreseen, one.seconds)
-        return self._meet(replace(one, runs=runs, score=own.score, stderr=own.stderr, challenger=ended.score))
+        one = replace(one, runs=runs, score=own.score, stderr=own.stderr, challenger=ended.score)
+        return self._meet(one, wanted="not worse" if step.default and arm == step.arms[0] else "better")
 
     def _all_runs(self) -> tuple[str, ...]:
         """Runs of all rows, each by itself."""
@@ -186,15 +187,19 @@ class Loop:
         reason = {LATE: "its time ran out", INTERRUPTED: "interrupted"}.get(ended.status, ended.said)
         return replace(one, outcome=outcome, folder="", reason=reason)
 
-    def _meet(self, one: Tried) -> Tried:
-        """Compare with the incumbent, by Holm over all challengers so far; only what is better replaces it."""
+    def _meet(self, one: Tried, wanted: str) -> Tried:
+        """Compare with the incumbent, by Holm over all challengers so far, and replace it by what is `wanted`.
+
+        What a run without a budget would do needs not be better: no score chose it, so that no luck did.
+        """
         incumbent = incumbent_of(self.tried)
         if incumbent is None:
             return replace(one, outcome=journal.FIRST)
         found, rows = self.hands.against(one.folder, incumbent.folder)
         verdict = verdict_among(found, self.p_values)
         numbers = {"gain": found.difference, "gain_stderr": found.stderr, "p": found.p, "verdict": verdict}
-        outcome = journal.REPLACED if verdict == "better" else journal.KEPT
+        taken = verdict == "better" or (wanted == "not worse" and verdict != "worse")
+        outcome = journal.REPLACED if taken else journal.KEPT
         return replace(one, outcome=outcome, rows=rows, **numbers)  # type: ignore[arg-type]
 
     def take(self, one: Tried) -> None:

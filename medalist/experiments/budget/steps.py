@@ -1,7 +1,8 @@
 """What may be tried within a time, in its order, given what was tried: rank, fuse, blend, views, tune, blend.
 
 Each step sends one challenger, fixed before its score is known. A run that sees all that the incumbent sees, and more,
-stands for itself; what a fine-tuned network adds is told by its blend with the incumbent.
+stands for itself; what a fine-tuned network adds is told by its blend with the incumbent. Two steps are none of the
+data's choosing, all backbones with all heads and then in the recipe's views: what `medalist run` does by itself.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ class Step:
         name: told to people.
         arms: what to run, the best first; the first that fits into the time is taken. Empty: nothing is run.
         blends: the challenger is a blend with the incumbent's runs; of all runs where there is no arm.
+        default: the first arm is on the way to the run without a budget: it is taken unless it is worse.
     """
 
     kind: str
     name: str
     arms: tuple[Arm, ...]
     blends: bool = False
+    default: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def _fuse(asked: Asked, tried: Sequence[Tried]) -> list[Step]:
     arms = [asked.arm(name, backbones=_in_order(asked, best), views=asked.view)]
     if len(best) > 2:
         arms.append(asked.arm("fuse the best 2 backbones", backbones=_in_order(asked, best[:2]), views=asked.view))
-    return [Step("fuse", name, tuple(arms))]
+    return [Step("fuse", name, tuple(arms), default=len(best) == len(asked.recipe.backbones))]
 
 
 def _in_order(asked: Asked, names: Collection[str]) -> tuple[str, ...]:
@@ -125,7 +128,8 @@ def _views(asked: Asked, tried: Sequence[Tried]) -> list[Step]:
         for views in sets
         if names and views != asked.view
     ]
-    return [Step("views", arm.name, (arm,)) for arm in arms]
+    own = [len(names) == len(asked.recipe.backbones) and arm.recipe.views == asked.recipe.views for arm in arms]
+    return [Step("views", arm.name, (arm,), default=default) for arm, default in zip(arms, own, strict=True)]
 
 
 def _tune(asked: Asked, tried: Sequence[Tried]) -> list[Step]:
