@@ -1,6 +1,7 @@
 """How much disk the weights of trained networks take, told before the first step.
 
-Each epoch's weights are kept until it is known which of them count; then a card for each training remains.
+Each epoch's weights, and each training's checkpoint, are kept until it is known which of them count; then a card for
+each training remains.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from medalist.data.splits import Folds
 from medalist.pipeline.backbones import tuned_backbones
 from medalist.pipeline.holdout import holds_out
 from medalist.recipe import FinetuneSection, Recipe
+
+MOMENTS = 2  # of each weight in an optimiser's state, as Adam's; hardly any keeps more
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,15 @@ def weights_bytes(recipe: Recipe) -> tuple[int, int]:
     return folds + refit, folds
 
 
+def checkpoint_bytes(recipe: Recipe) -> int:
+    """What the checkpoints of all trainings take at most: weights, moments and, where it is kept, the average."""
+    if (settings := recipe.finetune) is None:
+        return 0
+    trainings = num_trainings(recipe) + (recipe.final == "refit")
+    copies = 1 + MOMENTS + (settings.ema is not None)
+    return trainings * copies * sum(weights_of(one, settings).epoch for one in tuned_backbones(recipe))
+
+
 def disk_faults(recipe: Recipe, out: Path) -> Iterator[str]:
     """A disk on which the weights of the folds' trainings certainly have no room."""
     needed, free = weights_bytes(recipe)[1], free_for(out)
@@ -81,11 +93,11 @@ def disk_faults(recipe: Recipe, out: Path) -> Iterator[str]:
 
 def disk_forecast(recipe: Recipe, out: Path) -> str:
     """A sentence on it."""
-    (needed, _), free = weights_bytes(recipe), free_for(out)
+    needed, free = weights_bytes(recipe)[0] + checkpoint_bytes(recipe), free_for(out)
     warning = "; warning: the disk will be too small" if needed > free else ""
     return (
-        f"disk up to {needed / 1e9:.2f} GB for the weights of all epochs, until those that count are chosen;"
-        f" {free / 1e9:.0f} GB are free{warning}"
+        f"disk up to {needed / 1e9:.2f} GB for the weights of all epochs and checkpoints, until those that count are"
+        f" chosen; {free / 1e9:.0f} GB are free{warning}"
     )
 
 

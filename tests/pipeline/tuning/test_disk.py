@@ -11,7 +11,14 @@ import pytest
 from medalist.backbones import open_backbone
 from medalist.errors import RecipeError
 from medalist.pipeline.checks import check
-from medalist.pipeline.tuning.disk import disk_faults, disk_forecast, free_for, weights_bytes, weights_of
+from medalist.pipeline.tuning.disk import (
+    checkpoint_bytes,
+    disk_faults,
+    disk_forecast,
+    free_for,
+    weights_bytes,
+    weights_of,
+)
 from medalist.recipe import Recipe, load_recipe
 from medalist.training import checkpoint, network
 from medalist.training.plan import Phase, Plan
@@ -51,6 +58,17 @@ def test_every_epoch_of_every_training_is_counted(tmp_path: Path) -> None:
     assert again == (alone + 2 * one.epoch + one.card, alone)
     assert weights_bytes(recipe_of(*keys, f"folds.file={_folds(tmp_path, 7)}"))[1] == 7 * alone
     assert weights_bytes(load_recipe(metric="accuracy", backbones=("embedded",))) == (0, 0)
+
+
+def test_checkpoints_are_forecast_too(tmp_path: Path) -> None:
+    """Each training's stays until all is done: weights and Adam's two moments of them, and the average."""
+    one = weights_of(open_backbone("embedded"), recipe_of().finetune)  # type: ignore[arg-type]
+    keys = ["folds.k=4", "finetune.phases=[{epochs: 2}]"]
+    assert checkpoint_bytes(recipe_of(*keys)) == 5 * 3 * one.epoch
+    assert checkpoint_bytes(recipe_of(*keys, "finetune.ema=0.9", "final=folds")) == 4 * 4 * one.epoch
+    assert checkpoint_bytes(load_recipe(metric="accuracy", backbones=("embedded",))) == 0
+    total = 5 * (2 * one.epoch + one.card) + 5 * 3 * one.epoch
+    assert f"disk up to {total / 1e9:.2f} GB" in disk_forecast(recipe_of(*keys), tmp_path)
 
 
 def _folds(folder: Path, num_folds: int) -> Path:
