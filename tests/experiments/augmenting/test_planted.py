@@ -20,6 +20,7 @@ OTHERS = (
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_planted_harm_and_nothing_are_told_apart(flags: Callable[..., Path], tmp_path: Path) -> None:
     """Flip where the side is the class, hue where the colour is: worse; a turn by nothing: no difference."""
     told = [ask(flags(tmp_path / str(seed) / "data", seed=seed, num_images=120), seed) for seed in range(SEEDS)]
