@@ -36,6 +36,9 @@ def tuning_faults(recipe: Recipe) -> Iterator[str]:
         default = "" if "continue_epochs" in settings.model_fields_set else " (a default)"
         told = f"got {settings.mix_last}, more epochs than finetune.continue_epochs={settings.continue_epochs}{default}"
         yield f"finetune.mix_last: {told}; leave it out, or mix out"
+    if settings.auxiliary and all(phase.train.strip() == "head" for phase in settings.phases):
+        told = "further columns teach the body, and every phase trains the head alone"
+        yield f"finetune.auxiliary: {told}; leave it out, or add a phase such as train: all"
     yield from _one_folder(recipe)
     for backbone in _opened(recipe):
         yield from _depths(backbone, [phase.train for phase in settings.phases])

@@ -30,6 +30,7 @@ def faults(*overrides: str) -> list[str]:
         ["finetune.phases=[{train: 'from: layer2', schedule: 'plateau(factor=0.5)'}]", "finetune.steer=inner"],
         ["finetune.mix=cutmix(alpha=1.0)", "finetune.mix_last=2", "finetune.refit=continue"],
         ["finetune.fuse=both", "finetune.fused_head=ridge"],
+        ["finetune={auxiliary: kind, phases: [{train: head}, {train: all}]}"],
         ["finetune.optimiser=sgd(momentum=0.9)", "finetune.loss=focal(gamma=1.5)"],
     ],
 )
@@ -68,6 +69,7 @@ def test_nothing_to_tell(overrides: list[str]) -> None:
             "takes no 'better' (it takes: patience, factor, floor)",
         ),
         ("finetune.backbones=resnet18", "finetune.backbones", "name them there too"),
+        ("finetune={auxiliary: kind, phases: [{train: head}]}", "finetune.auxiliary", "add a phase such as train: all"),
     ],
 )
 def test_each_fault_is_told_with_its_key(override: str, key: str, told: str) -> None:
