@@ -169,6 +169,26 @@ def writing(out: Path, key: dict[str, Any], *, overwrite: bool = False) -> Itera
     Raises:
         StoreError: the folder cannot be written, another process is writing in it, or it holds files that no run wrote.
     """
+    with locked(out):
+        if overwrite and begun(out):
+            _reset(out)
+        foreign = [] if begun(out) else [name for name in WRITTEN if (out / name).exists()]
+        if foreign:
+            raise StoreError(f"{out} holds {', '.join(foreign)} that no run wrote; choose another --out")
+        write_json(out / KEY, key)
+        yield
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a folder alone; it is made where it is missing.
+
+    Args:
+        out: of a run or an experiment.
+
+    Raises:
+        StoreError: it cannot be written, or another process is writing in it.
+    """
     import fcntl
 
     try:
@@ -181,12 +201,6 @@ def writing(out: Path, key: dict[str, Any], *, overwrite: bool = False) -> Itera
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StoreError(f"another medalist is writing in {out}; wait for it, or choose another --out") from error
-        if overwrite and begun(out):
-            _reset(out)
-        foreign = [] if begun(out) else [name for name in WRITTEN if (out / name).exists()]
-        if foreign:
-            raise StoreError(f"{out} holds {', '.join(foreign)} that no run wrote; choose another --out")
-        write_json(out / KEY, key)
         yield
 
 
