@@ -16,7 +16,7 @@ from typing import Any
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name
-from medalist.experiments.folder import QUESTION, RESULT, TABLE, answered, asking, finish
+from medalist.experiments.folder import QUESTION, RECIPE, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.judging import Row, corrected_score, rows_of
 from medalist.experiments.questions import Question, Value, ask_all, draws, lengthened, seeded
 from medalist.experiments.verdicts import draw, recommended, sentence_of, table_of
@@ -29,7 +29,6 @@ from medalist.progress import Event, Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import hash_json, write_atomic
 
-RECIPE = "recipe.yaml"
 # Of 200 pairs of small nets that differ in nothing but their seeds, one seed calls 67 different, two 14, three 8.
 ENOUGH_SEEDS = 3
 

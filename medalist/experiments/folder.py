@@ -15,10 +15,15 @@ from typing import Any
 
 from medalist.errors import StoreError
 from medalist.experiments.arms import ARMS
-from medalist.ledger import write_json
+from medalist.features.bank import NETWORKS
+from medalist.ledger import locked, write_json
+from medalist.pipeline.extraction import SETTLED
 from medalist.store import write_atomic
 
 QUESTION, MEASURED, TABLE, RESULT = "question.json", "measured.json", "table.txt", "experiment.json"
+RECIPE, BEST, JOURNAL = "recipe.yaml", "best.yaml", "optuna.journal"  # of ablate, of search
+VIEWS = "views"  # features that only a killed `ablate --augment` needs
+TOLD = 3  # names of strange files in an error
 
 
 def answered(out: Path, key: dict[str, Any]) -> dict[str, Any] | None:
@@ -52,24 +57,15 @@ def asking(out: Path, key: dict[str, Any], *, overwrite: bool = False) -> Iterat
         overwrite: forget the question that `out` holds, its arms too.
 
     Raises:
-        StoreError: the folder cannot be written, another process is writing in it, it holds another question, or files
-            that no experiment wrote.
+        StoreError: the folder cannot be written, another process is writing in it, it holds another question, or no
+            question but files: an experiment begins in an empty folder, so that none of them is ever written over.
     """
-    import fcntl
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise StoreError(f"cannot write in {out}: {error.strerror}; choose another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"another medalist is writing in {out}; wait for it, or choose another --out") from error
-        foreign = [name for name in (MEASURED, TABLE, RESULT, ARMS) if (out / name).exists()]
+    with locked(out):
+        foreign = sorted(file.name for file in out.iterdir() if not file.name.startswith("."))
         if foreign and not (out / QUESTION).is_file():
-            raise StoreError(f"{out} holds {', '.join(foreign)} that no experiment wrote; choose another --out")
+            more = f" and {len(foreign) - TOLD} more" if len(foreign) > TOLD else ""
+            told = f"{', '.join(foreign[:TOLD])}{more} that no experiment wrote"
+            raise StoreError(f"{out} holds {told}; choose another --out, empty or new")
         if overwrite:
             _reset(out)
         else:
@@ -91,9 +87,10 @@ def finish(out: Path, result: dict[str, Any], table: str) -> None:
 
 
 def _reset(out: Path) -> None:
-    """Forget the question in `out`: only what an experiment writes is removed, the result that names it last."""
+    """Forget the question in `out`, of whichever verb: what it wrote is removed, the result that names it last."""
     charts = json.loads((out / RESULT).read_bytes()).get("charts", []) if (out / RESULT).is_file() else []
-    if (out / ARMS).is_dir():
-        shutil.rmtree(out / ARMS)
-    for name in (*charts, MEASURED, TABLE, RESULT):
+    for name in (ARMS, VIEWS, NETWORKS):
+        if (out / name).is_dir() and not (out / name).is_symlink():
+            shutil.rmtree(out / name)
+    for name in (*charts, RECIPE, BEST, JOURNAL, SETTLED, MEASURED, TABLE, RESULT):
         (out / name).unlink(missing_ok=True)

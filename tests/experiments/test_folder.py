@@ -35,11 +35,32 @@ def test_another_question_is_refused_by_what_differs_until_it_is_overwritten(tmp
     assert answered(tmp_path, other) is None
 
 
-def test_files_that_no_experiment_wrote_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "table.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"holds table\.txt that no experiment wrote"), asking(tmp_path, {}):
+@pytest.mark.parametrize("name", ["table.txt", "recipe.yaml", "heads.png", "run.json"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_that_no_experiment_wrote_are_left_alone(tmp_path: Path, name: str, overwrite: bool) -> None:
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    told = rf"holds {name} that no experiment wrote; choose another --out, empty or new"
+    with pytest.raises(StoreError, match=told), asking(tmp_path, {}, overwrite=overwrite):
         pass
-    assert (tmp_path / "table.txt").read_text(encoding="utf-8") == "mine"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", name]
+    assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
+
+
+def test_many_strange_files_are_counted(tmp_path: Path) -> None:
+    for name in "abcde":
+        (tmp_path / name).touch()
+    with pytest.raises(StoreError, match="holds a, b, c and 2 more that no experiment wrote"), asking(tmp_path, {}):
+        pass
+
+
+def test_what_another_verb_wrote_goes_with_its_question(tmp_path: Path) -> None:
+    """Runtimes settled for one question's backbone must not be read for the next one's."""
+    with asking(tmp_path, {"seed": 0}):
+        for name in ("recipe.yaml", "best.yaml", "optuna.journal", "runtimes.json"):
+            (tmp_path / name).touch()
+        (tmp_path / "views").mkdir()
+    with asking(tmp_path, {"seed": 1}, overwrite=True):
+        assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "question.json"]
 
 
 def test_only_one_process_writes(tmp_path: Path) -> None:

@@ -25,16 +25,16 @@ from medalist.experiments.augmenting.copies import Copies
 from medalist.experiments.augmenting.factors import USUAL, factors_of, policy_of, views_of
 from medalist.experiments.augmenting.players import Frozen, Player, Tuned
 from medalist.experiments.augmenting.probe import Probed, probe
-from medalist.experiments.augmenting.sampled import FEATURES, sample_of
+from medalist.experiments.augmenting.sampled import sample_of
 from medalist.experiments.augmenting.screening import Design, design, effects, one_at_a_time
-from medalist.experiments.folder import TABLE, answered, asking, finish
+from medalist.experiments.folder import TABLE, VIEWS, answered, asking, finish
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.checks import check
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 
 CHART = "effects.png"
-VIEWS, IMAGES = 4, 2000
+NUM_VIEWS, IMAGES = 4, 2000
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def augment(
     out: Path,
     operations: str = "usual",
     *,
-    views: int = VIEWS,
+    views: int = NUM_VIEWS,
     images: int = IMAGES,
     cache: Path | None = None,
     sink: Sink = ignore,
@@ -147,8 +147,6 @@ def augment(
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
     with asking(out, key, overwrite=overwrite):
-        if overwrite:
-            shutil.rmtree(out / FEATURES, ignore_errors=True)
         folder = cache_folder(cache)
         copies = sample_of(recipe, root, out, images=images, num_views=views, cache=folder, sink=sink)
         player = Frozen(copies, views) if recipe.finetune is None else Tuned(recipe, root, out, folder, sink)
@@ -156,7 +154,7 @@ def augment(
         chart(found, out / CHART)
         text = text_of(found, out)
         finish(out, found.facts(), text)
-        shutil.rmtree(out / FEATURES, ignore_errors=True)
+        shutil.rmtree(out / VIEWS, ignore_errors=True)
     return text
 
 

@@ -11,6 +11,7 @@ from medalist.data.pixels import Pixels
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.experiments.augmenting.copies import Copies
+from medalist.experiments.folder import VIEWS
 from medalist.pipeline import way
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.chain import Chain
@@ -22,7 +23,6 @@ from medalist.progress import Sink
 from medalist.recipe import Recipe
 from medalist.training.heads import heads
 
-FEATURES = "views"  # folder of what only a killed experiment needs
 LARGE = 2**28  # bytes of features that a head learns from in memory
 
 
@@ -81,7 +81,7 @@ def _copies(recipe: Recipe, features: Features, out: Path, cache: Path, sink: Si
         truth=Truth(train.labels, train.classes, features.group_N, way.split(recipe, features).fold_N),
         ids=tuple(train.ids),
         pixels=Pixels.build(train.root, list(train.paths), features.hashes, side=side, cache=cache, sink=sink),
-        folder=out / FEATURES,
+        folder=out / VIEWS,
         seed=recipe.seed,
         cache=cache,
         sink=sink,

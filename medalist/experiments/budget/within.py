@@ -183,6 +183,8 @@ def forget(out: Path) -> None:
     """An experiment without any submission, which another question cannot spoil; one with a submission is left."""
     if not (out / incumbent.LINK).is_symlink():
         shutil.rmtree(out / ARMS, ignore_errors=True)
+        for name in (journal.FILE, EVENTS):
+            (out / name).unlink(missing_ok=True)
         (out / experiment.QUESTION).unlink(missing_ok=True)
 
 

@@ -24,7 +24,6 @@ try:
 except ImportError as error:
     raise MissingExtraError("search needs optuna: pip install 'medalist[search]'") from error
 
-JOURNAL = "optuna.journal"
 RANDOM = 6  # trials drawn at random before the sampler trusts what it saw
 DRAWS = 20  # before a list of recipes is gone through in order
 LISTED = 10_000  # recipes of the largest space that is gone through

@@ -17,17 +17,17 @@ from medalist.errors import RecipeError
 from medalist.evidence.draws import bind
 from medalist.experiments.ablate import check_arms
 from medalist.experiments.arms import Arm, Done, carry_out
-from medalist.experiments.folder import RESULT, TABLE, answered, asking, finish
+from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.questions import seeded, split_values
 from medalist.experiments.searching.children import Place, Runs
 from medalist.experiments.searching.climb import Limits, Plan, climb
-from medalist.experiments.searching.journal import JOURNAL, Journal
+from medalist.experiments.searching.journal import Journal
 from medalist.experiments.searching.judged import Judged, Row, apart, judge, rows_of, winner_of
 from medalist.experiments.searching.names import flow
 from medalist.experiments.searching.record import GIVEN, Trial
 from medalist.experiments.searching.rungs import rungs_of
 from medalist.experiments.searching.space import Dimension, own_values, parse_space, with_values
-from medalist.experiments.searching.told import BEST, Found, draw, facts_of, text_of
+from medalist.experiments.searching.told import Found, draw, facts_of, text_of
 from medalist.pipeline import run_key
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.way import read
@@ -82,9 +82,6 @@ def search(
         return (place.out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was searched before"
     _check_arms(plan, place)
     with asking(place.out, key, overwrite=overwrite):
-        if overwrite:
-            for name in (JOURNAL, BEST):
-                (place.out / name).unlink(missing_ok=True)
         found = _searched(plan, place, hash_json(key), jobs, sink)
         write_atomic(place.out / BEST, plan.of(found.best).to_yaml().encode())
         charts = draw(found)

@@ -12,15 +12,13 @@ from medalist.evidence import Comparison
 from medalist.evidence.draws import bind
 from medalist.experiments.arms import ARMS
 from medalist.experiments.charts import Mark, bars, scatter
-from medalist.experiments.folder import RESULT, TABLE
+from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE
 from medalist.experiments.searching.climb import Plan
-from medalist.experiments.searching.journal import JOURNAL
 from medalist.experiments.searching.judged import Apart, Judged, Row
 from medalist.experiments.searching.record import GIVEN, Trial
 from medalist.pipeline.learners import slug
 
 AS_GIVEN = "as given"
-BEST = "best.yaml"
 
 
 @dataclass(frozen=True)
