@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from medalist.evidence import Comparison, compare_arms
 from medalist.ledger import Summary
 from medalist.pipeline import run
 from medalist.pipeline.decide import Truth
-from medalist.pipeline.kept import load_truth, load_unseen
+from medalist.pipeline.kept import load_table, load_truth, load_unseen
 from medalist.pipeline.learners import slug
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -47,13 +48,15 @@ class Done:
     Args:
         arm: what was run.
         folder: its run folder.
+        ids: of the N rows that the score is of.
         summary: score with its error, seconds a stage.
-        truth: labels, groups and folds of the N rows that the score is of.
+        truth: their labels, groups and folds.
         answers_N: the answers to them, by a chain that never saw them.
     """
 
     arm: Arm
     folder: Path
+    ids: tuple[str, ...]
     summary: Summary
     truth: Truth
     answers_N: np.ndarray
@@ -73,7 +76,7 @@ def carry_out(arm: Arm, root: Path, out: Path, *, cache: Path | None = None, sin
     """
     folder = out / ARMS / folder_name(arm.name)
     summary = run(arm.recipe, root, folder, cache=cache, sink=sink)
-    return Done(arm, folder, summary, load_truth(folder), load_unseen(folder))
+    return Done(arm, folder, tuple(load_table(folder).ids), summary, load_truth(folder), load_unseen(folder))
 
 
 def folder_name(name: str) -> str:
@@ -88,9 +91,35 @@ def against(baseline: Done, others: Sequence[Done]) -> dict[str, Comparison]:
     Raises:
         MismatchError: the arms answered different rows or metrics.
     """
+    require_paired(baseline, *others)
     truth, metric = baseline.truth, baseline.arm.recipe.metric
-    for other in others:
-        if other.arm.recipe.metric != metric or len(other.answers_N) != len(baseline.answers_N):
-            raise MismatchError(f"{other.arm.name!r} and {baseline.arm.name!r} are scored on other rows or metrics")
     answers = {other.arm.name: other.answers_N for other in others}
     return compare_arms(metric, truth.labels, baseline.answers_N, answers, groups=truth.group_N)
+
+
+def require_paired(first: Done, *others: Done) -> None:
+    """Refuse arms that cannot be compared row by row.
+
+    Raises:
+        MismatchError: ids, their order, labels, groups or metrics differ.
+    """
+    for other in others:
+        one, two = first.truth, other.truth
+        if not (
+            other.arm.recipe.metric == first.arm.recipe.metric
+            and other.ids == first.ids
+            and len(other.answers_N) == len(first.answers_N)
+            and np.array_equal(one.group_N, two.group_N)
+            and _same(one.labels, two.labels)
+        ):
+            raise MismatchError(
+                f"{other.arm.name!r} and {first.arm.name!r} are scored on other rows or metrics; --overwrite runs all"
+                " of them again"
+            )
+
+
+def _same(one: Any, two: Any) -> bool:
+    """Whether labels are alike: (N,), or tags as CSR."""
+    if isinstance(one, np.ndarray) or isinstance(two, np.ndarray):
+        return np.array_equal(one, two)
+    return bool(one.shape == two.shape and (one != two).nnz == 0)

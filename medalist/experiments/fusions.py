@@ -13,7 +13,7 @@ import numpy as np
 
 from medalist.evidence import Comparison, compare, holm, two_sided, verdict
 from medalist.evidence.draws import Scored, bind, known, scored, sign
-from medalist.experiments.arms import Done
+from medalist.experiments.arms import Done, require_paired
 from medalist.experiments.rank_candidates import Candidate
 from medalist.experiments.rank_screen import Look, best
 
@@ -85,6 +85,7 @@ def grown(pairs: Sequence[Sight], singles: Sequence[Candidate]) -> list[Sight]:
 
 def against_single(single: Done, fusions: Fusions) -> dict[str, Comparison]:
     """Each fusion against one single, paired; p and verdict are Holm's over all that were tried, run in full or not."""
+    require_paired(single, *fusions.done)
     truth, metric = single.truth, single.arm.recipe.metric
     found = {
         one.arm.name: compare(metric, truth.labels, one.answers_N, single.answers_N, groups=truth.group_N)
@@ -107,6 +108,7 @@ def gain_of_fusing(singles: Sequence[Done], fusions: Sequence[Done], *, rounds: 
     its error narrowed likewise. Of 900 simulated sets of equal arms it called 1 % different; picking once a fold on
     the other folds, whose error does not know that another draw would have picked others, called 13 % so.
     """
+    require_paired(*singles, *fusions)
     truth, metric = singles[0].truth, bind(singles[0].arm.recipe.metric)
     answers = [done.answers_N for done in (*fusions, *singles)]
     found = scored(metric, truth.labels, answers, truth.group_N, seed=0)

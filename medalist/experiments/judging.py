@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medalist.errors import MismatchError
 from medalist.evidence import Comparison, best_of_many, compare_seeds, holm, verdict
-from medalist.experiments.arms import ARMS, Done, against
+from medalist.experiments.arms import ARMS, Done, against, require_paired
 from medalist.experiments.questions import Question, Value, lengthened, num_epochs
 
 
@@ -89,9 +88,8 @@ def _compared(base: Sequence[Done], done: Sequence[Done]) -> Comparison:
     """One value against the baseline, its p value not yet Holm's."""
     if len(base) == 1:
         return against(base[0], done)[done[0].arm.name]
+    require_paired(*base, *done)
     truth = base[0].truth
-    if any(not np.array_equal(one.truth.group_N, truth.group_N) for one in (*base, *done)):
-        raise MismatchError(f"the seeds of {done[0].arm.name!r} and {base[0].arm.name!r} are scored on different rows")
     answers, own = [one.answers_N for one in done], [one.answers_N for one in base]
     return compare_seeds(base[0].arm.recipe.metric, truth.labels, answers, own, groups=truth.group_N)
 

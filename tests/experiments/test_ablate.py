@@ -170,7 +170,7 @@ def test_a_regulariser_is_judged_at_both_budgets(drawn: Path, tmp_path: Path, mo
         facts = {"metric": "accuracy", "score": share, "score_stderr": 0.03, "interval95": (0.0, 1.0)}
         facts |= {"score_in_sample": None, "heads": {}, "forecast": None, "seconds": {"total": epochs, "embed": 0}}
         summary = Summary(**facts, images=200, rejected=0, notes=(), submission=None)
-        return Done(arm, out / "arms" / arm.name, summary, truth, answers_N)
+        return Done(arm, out / "arms" / arm.name, tuple(map(str, range(200))), summary, truth, answers_N)
 
     monkeypatch.setattr("medalist.experiments.ablate.carry_out", carried_out)
     asked = load_recipe(None, ["finetune.phases=[{epochs: 4}]"], metric="accuracy", backbones=("embedded",))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from medalist.data.drawn import draw_competition
 from medalist.errors import MismatchError
-from medalist.experiments.arms import ARMS, LONGEST, Arm, Done, against, carry_out, folder_name
+from medalist.experiments.arms import ARMS, LONGEST, Arm, Done, against, carry_out, folder_name, require_paired
 from medalist.ledger import require_finished
 from medalist.pipeline.decide import Truth
 from medalist.recipe import load_recipe
@@ -24,7 +26,7 @@ def done(name: str, answers_N: np.ndarray, truth_N: np.ndarray, metric: str = "a
     rows = np.arange(len(truth_N))
     truth = Truth(truth_N, ("a", "b"), rows, rows % 5)
     summary: Any = None
-    return Done(Arm(name, load_recipe(metric=metric)), Path(name), summary, truth, answers_N)
+    return Done(Arm(name, load_recipe(metric=metric)), Path(name), tuple(map(str, rows)), summary, truth, answers_N)
 
 
 def test_a_gain_is_the_share_of_rows_won_less_those_lost() -> None:
@@ -60,6 +62,26 @@ def test_arms_of_other_rows_or_metrics_are_refused() -> None:
     for other in (done("b", truth_N[:9], truth_N[:9]), done("b", truth_N, truth_N, metric="f1_macro")):
         with pytest.raises(MismatchError, match="'b' and 'a' are scored on other rows or metrics"):
             against(done("a", truth_N, truth_N), [other])
+
+
+def test_as_many_rows_are_not_the_same_rows() -> None:
+    truth_N = np.arange(10) % 2
+    first = done("a", truth_N, truth_N)
+    others = [
+        replace(first, ids=first.ids[::-1]),
+        replace(first, truth=replace(first.truth, group_N=np.zeros(10, int))),
+        replace(first, truth=replace(first.truth, labels=1 - truth_N)),
+        replace(first, truth=replace(first.truth, labels=csr_array(np.eye(10, 2, dtype=bool)))),
+    ]
+    for other in others:
+        with pytest.raises(MismatchError, match="scored on other rows or metrics; --overwrite"):
+            require_paired(first, other)
+    folds = replace(first.truth, fold_N=1 - truth_N)  # another seed draws others
+    require_paired(first, replace(first, truth=folds))
+    tags = replace(first, truth=replace(first.truth, labels=csr_array(np.eye(10, 2, dtype=bool))))
+    require_paired(tags, replace(tags, truth=replace(tags.truth, labels=tags.truth.labels.copy())))
+    with pytest.raises(MismatchError):
+        require_paired(tags, replace(tags, truth=replace(tags.truth, labels=csr_array(np.ones((10, 2), bool)))))
 
 
 def test_a_long_name_becomes_a_folder_of_its_own() -> None:

@@ -27,7 +27,7 @@ def done(name: str, answers_N: np.ndarray, truth_N: np.ndarray, metric: str = "a
     truth = Truth(truth_N, ("a", "b"), rows, rows % 5)
     score = float(np.mean(answers_N == truth_N)) if answers_N.ndim == 1 else 0.0
     summary: Any = SimpleNamespace(score=score)
-    return Done(Arm(name, load_recipe(metric=metric)), Path(name), summary, truth, answers_N)
+    return Done(Arm(name, load_recipe(metric=metric)), Path(name), tuple(map(str, rows)), summary, truth, answers_N)
 
 
 class Bench:

@@ -21,6 +21,7 @@ from medalist.recipe import Recipe, load_recipe
 NUM_ROWS = 200
 RNG = np.random.default_rng(0)
 TRUTH_N = RNG.integers(2, size=NUM_ROWS)
+IDS = tuple(map(str, range(NUM_ROWS)))
 
 
 def right(share: float, seed: int = 0) -> np.ndarray:
@@ -48,7 +49,7 @@ def done(recipe: Recipe, answers_N: np.ndarray, *, total: float = 10.0, embed: f
         "submission": None,
     }
     truth = Truth(TRUTH_N, ("a", "b"), rows, rows % 5)
-    return Done(Arm("an arm", recipe), Path("out/arms/an-arm"), Summary(**facts), truth, answers_N)
+    return Done(Arm("an arm", recipe), Path("out/arms/an-arm"), IDS, Summary(**facts), truth, answers_N)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_seeds_of_other_rows_are_refused(question: Question) -> None:
     runs = {recipe.hash: [done(seeded(recipe, step), right(0.7, step)) for step in range(2)] for recipe in (own, first)}
     strange = runs[first.hash][1]
     runs[first.hash][1] = replace(strange, truth=replace(strange.truth, group_N=strange.truth.group_N[::-1]))
-    with pytest.raises(MismatchError, match="different rows"):
+    with pytest.raises(MismatchError, match="other rows"):
         rows_of(Question(question.key, question.baseline, question.values[:1]), runs, double=False)
 
 

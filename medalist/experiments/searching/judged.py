@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from medalist.errors import MismatchError
 from medalist.evidence import BestOfMany, Comparison, best_of_many, compare, compare_seeds, verdict
-from medalist.experiments.arms import Done, against
+from medalist.experiments.arms import Done, against, require_paired
 from medalist.experiments.searching.record import GIVEN, Outcome, Trial
 from medalist.experiments.searching.space import Dimension
 
@@ -102,8 +101,6 @@ def judge(winner: int, given: Sequence[Done], won: Sequence[Done], last: Mapping
     Raises:
         MismatchError: the runs answered different rows.
     """
-    if any(len(a.answers_N) != len(b.answers_N) for a, b in zip(given, won, strict=True)):
-        raise MismatchError("the winner and the recipe as given are scored on other rows")
     gain = _paired(given, won)
     p = min(1.0, gain.p * tried)
     scores = [tuple((one.summary.score, one.summary.score_stderr) for one in runs) for runs in (given, won)]
@@ -119,6 +116,7 @@ def judge(winner: int, given: Sequence[Done], won: Sequence[Done], last: Mapping
 
 
 def _paired(given: Sequence[Done], won: Sequence[Done]) -> Comparison:
+    require_paired(*given, *won)
     truth, metric = given[0].truth, given[0].arm.recipe.metric
     if len(given) == 1:
         return compare(metric, truth.labels, won[0].answers_N, given[0].answers_N, groups=truth.group_N)
@@ -130,6 +128,7 @@ def _worth(last: Mapping[int, Done]) -> BestOfMany | None:
     runs = list(last.values())
     if len(runs) < 2:
         return None
+    require_paired(*runs)
     truth = runs[0].truth
     answers = [one.answers_N for one in runs]
     return best_of_many(runs[0].arm.recipe.metric, truth.labels, answers, groups=truth.group_N)

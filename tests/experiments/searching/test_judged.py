@@ -37,6 +37,7 @@ def done(number: int, right: float, rng: np.random.Generator, rows: int = NUM_RO
     return Done(
         Arm(f"{number:03d}", RECIPE),
         Path(f"{number:03d}"),
+        tuple(map(str, index)),
         summary,
         truth,
         np.where(wrong_N, 1 - TRUTH[:rows], TRUTH[:rows]),
