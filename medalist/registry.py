@@ -111,7 +111,9 @@ class Registry(Generic[F]):
 
 def parse_call(call: str) -> tuple[str, dict[str, Any]]:
     """`"greedy(rounds=50)"` -> `("greedy", {"rounds": 50})`; only literals, nothing is evaluated."""
-    slip = RecipeError(f"{call[:80]!r} is not a name or a call such as name(key=1, other='text')")
+    cut = "; YAML cuts a list at each comma: quote the call, [\"name(key=1, other='text')\"]"
+    hint = cut if call.count("(") != call.count(")") else ""
+    slip = RecipeError(f"{call[:80]!r} is not a name or a call such as name(key=1, other='text'){hint}")
     if len(call) > MAX_CALL_LENGTH:
         raise slip
     try:

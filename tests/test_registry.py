@@ -105,3 +105,9 @@ def test_what_is_written_is_read_back(arguments: dict[str, Any]) -> None:
     call = f"f({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
     if len(call) <= MAX_CALL_LENGTH:
         assert parse_call(call) == ("f", arguments)
+
+
+@pytest.mark.parametrize("part", ["mlp(epochs=1", "batch=64)"])
+def test_a_call_that_a_list_cut_in_two_is_to_be_quoted(part: str) -> None:
+    with pytest.raises(RecipeError, match=r"YAML cuts a list at each comma: quote the call, \[\"name\("):
+        parse_call(part)
