@@ -24,8 +24,12 @@ def ablate(
     metric: Annotated[str | None, typer.Option(help="what to be best at: accuracy, log_loss, f1_samples, ...")] = None,
     backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
     recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: the baseline")] = None,
-    views: Annotated[int, typer.Option(help="with --augment: of each image that a head learns from")] = 4,
-    images: Annotated[int, typer.Option(help="with --augment: on frozen features, at most")] = 2000,
+    views: Annotated[
+        int | None, typer.Option(help="with --augment: of each image that a head learns from; default 4")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="with --augment: on frozen features, at most; default 2000")
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(help="of each arm; default: 3 where a training draws numbers (fine-tuning, mlp), else 1"),
@@ -46,6 +50,10 @@ def ablate(
         )
     if augment is not None and (seeds is not None or no_double):
         raise typer.BadParameter("--seeds and --no-double are for --vary; --augment draws anew by itself")
+    if vary and (views is not None or images is not None):
+        raise typer.BadParameter(
+            "--views and --images are for --augment; a key is a question: --vary views=center,flip"
+        )
     from medalist.recipe import load_recipe
 
     adopt(allow_code or ())
@@ -60,7 +68,9 @@ def ablate(
         if augment is not None:
             from medalist.experiments.augmenting.augment import augment as ask
 
-            text = ask(baseline, data, out, augment, views=views, images=images, **common)
+            given = {"views": views, "images": images}
+            sizes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+            text = ask(baseline, data, out, augment, **sizes, **common)
         else:
             from medalist.experiments.ablate import ablate as answer
 
@@ -111,7 +121,12 @@ def search(
     recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file: the recipe as given")] = None,
     trials: Annotated[int | None, typer.Option(help="recipes to try; 20 where no --hours are given")] = None,
     hours: Annotated[float | None, typer.Option(help="begin no trial that would not be judged by then")] = None,
-    seeds: Annotated[int, typer.Option(help="that judge the winner; with 2 or more training noise counts")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="that judge the winner; default: 3 where a training draws numbers (fine-tuning, mlp), else 1"
+        ),
+    ] = None,
     jobs: Annotated[str, typer.Option(help="runs side by side if their memory fits; auto: as many as pay")] = "auto",
     ranked: Annotated[Path | None, typer.Option("--from", help="folder of `medalist rank`: its order first")] = None,
     out: Annotated[Path, typer.Option(help="folder of the experiment")] = Path("search"),

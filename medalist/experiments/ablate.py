@@ -15,22 +15,30 @@ from typing import Any
 
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
-from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name
-from medalist.experiments.folder import QUESTION, RECIPE, RESULT, TABLE, answered, asking, finish
+from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name, weights_of_all
+from medalist.experiments.folder import RECIPE, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.judging import Row, corrected_score, rows_of
-from medalist.experiments.questions import Question, Value, ask_all, draws, lengthened, seeded
+from medalist.experiments.questions import (
+    ENOUGH_SEEDS,
+    Question,
+    Value,
+    ask_all,
+    draws,
+    hidden_by_blend,
+    lengthened,
+    seeded,
+    seeds_for,
+)
 from medalist.experiments.verdicts import draw, recommended, sentence_of, table_of
 from medalist.metrics import metrics
 from medalist.pipeline import run_key
+from medalist.pipeline.backbones import choose
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.learners import slug
 from medalist.pipeline.way import read
 from medalist.progress import Event, Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import hash_json, write_atomic
-
-# Of 200 pairs of small nets that differ in nothing but their seeds, one seed calls 67 different, two 14, three 8.
-ENOUGH_SEEDS = 3
 
 
 def ablate(
@@ -65,19 +73,23 @@ def ablate(
     """
     if seeds is not None and seeds < 1:
         raise RecipeError(f"--seeds {seeds}: expected 1, or 2 and more to count the training's own noise in")
+    notes: list[str] = []
+    recipe = choose(recipe, notes)
     questions = ask_all(recipe, varied)
+    notes += hidden_by_blend(recipe, [question.key for question in questions])
     longer = [question for question in questions if double and question.slow]
     arms = arms_of(recipe, questions, longer)
-    seeds = seeds or (ENOUGH_SEEDS if any(draws(arm.recipe) for arm in arms.values()) else 1)
-    if not overwrite and (out / QUESTION).is_file() and answered(out, _key(recipe, root, arms, seeds)) is not None:
+    seeds = seeds_for([arm.recipe for arm in arms.values()], seeds)
+    check_arms(list(arms.values()), root, out)
+    key = _key(recipe, root, arms, seeds)
+    if not overwrite and answered(out, key) is not None:
         text = (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
         return f"{text}\nnothing was computed: this experiment was finished before"
-    check_arms(list(arms.values()), root, out)
-    with asking(out, _key(recipe, root, arms, seeds), overwrite=overwrite):
+    with asking(out, key, overwrite=overwrite):
         write_atomic(out / RECIPE, recipe.to_yaml().encode())
         runs = _carried_out(arms, seeds, root, out, cache=cache, sink=sink)
         answers = [_answer(question, runs, question in longer, out) for question in questions]
-        text, facts = _told(list(arms.values()), answers, runs[recipe.hash], root, out)
+        text, facts = _told(list(arms.values()), answers, runs[recipe.hash], notes, root, out)
         finish(out, facts, text)
     return text
 
@@ -147,7 +159,8 @@ def check_arms(arms: Sequence[Arm], root: Path, out: Path) -> None:
 def _key(recipe: Recipe, root: Path, arms: Mapping[str, Arm], seeds: int) -> dict[str, Any]:
     """All that the answer depends on."""
     hashes = {arm.name: hash_json(arm.recipe.model_dump(mode="json", exclude={"cards"})) for arm in arms.values()}
-    return {"verb": "ablate", **run_key(recipe, root), "arms": hashes, "seeds": seeds}
+    weights = weights_of_all(arm.recipe for arm in arms.values())
+    return {"verb": "ablate", **run_key(recipe, root), "arms": hashes, "weights": weights, "seeds": seeds}
 
 
 def _carried_out(
@@ -175,7 +188,7 @@ def _answer(question: Question, runs: Mapping[str, Sequence[Done]], double: bool
 
 
 def _told(
-    arms: Sequence[Arm], answers: Sequence[Answer], own: Sequence[Done], root: Path, out: Path
+    arms: Sequence[Arm], answers: Sequence[Answer], own: Sequence[Done], notes: Sequence[str], root: Path, out: Path
 ) -> tuple[str, dict[str, Any]]:
     """What is printed, and the same for machines."""
     metric = own[0].arm.recipe.metric
@@ -184,6 +197,7 @@ def _told(
     files = [out / name for name in (TABLE, RESULT, *(answer.chart for answer in answers))]
     lines = [
         *_head(arms, own, num_keys=len(answers)),
+        *notes,
         *(f"\n{table_of(answer.rows)}" for answer in answers),
         "",
         *(answer.sentence for answer in answers),
@@ -198,6 +212,7 @@ def _told(
         "rows": [{**asdict(row), "verdict": row.verdict} for answer in answers for row in answer.rows],
         "take": {answer.key: answer.best.value if answer.best else None for answer in answers},
         "sentences": [answer.sentence for answer in answers],
+        "notes": list(notes),
         "charts": [answer.chart for answer in answers],
     }
     return "\n".join(lines), facts

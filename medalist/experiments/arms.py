@@ -6,7 +6,7 @@ can be blended, diagnosed or handed in. Axes: N scored rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from medalist.errors import MismatchError
 from medalist.evidence import Comparison, compare_arms
 from medalist.ledger import Summary
 from medalist.pipeline import run
+from medalist.pipeline.backbones import weights_of
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.kept import load_table, load_truth, load_unseen
 from medalist.pipeline.learners import slug
@@ -83,6 +84,11 @@ def folder_name(name: str) -> str:
     """An arm's name as a folder's; of a long one its beginning and a hash."""
     short = slug(name)
     return short if len(short) <= LONGEST else f"{short[: LONGEST - 9]}-{hash_json(name)[:8]}"
+
+
+def weights_of_all(recipes: Iterable[Recipe]) -> dict[str, str]:
+    """Hash of each backbone's weights, of all recipes: with a card that was written anew it is another question."""
+    return {name: weights for recipe in recipes for name, weights in weights_of(recipe).items()}
 
 
 def against(baseline: Done, others: Sequence[Done]) -> dict[str, Comparison]:

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
+from medalist.backbones import embedded_card
 from medalist.cli.app import app
 from medalist.data.drawn import draw_competition
 from medalist.errors import RecipeError, StoreError
@@ -25,7 +27,7 @@ from medalist.experiments.questions import ask_all
 from medalist.ledger import Summary
 from medalist.pipeline.decide import Truth
 from medalist.recipe import Recipe, load_recipe
-from medalist.store import FAILPOINT
+from medalist.store import FAILPOINT, hash_bytes
 
 WEAK, FAIR = "[ridge(penalty=100000000)]", "[ridge(penalty=1)]"
 
@@ -80,6 +82,26 @@ def test_the_same_question_is_answered_once_and_another_refused(drawn: Path, cac
         asked("normalise=none,l1")
     assert "\nl1 " in asked("normalise=none,l1", overwrite=True)
     assert not (tmp_path / "out" / "arms" / "normalise-l2").exists()
+
+
+def test_weights_that_were_written_anew_are_another_question(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    """Of a backbone that only one value names: the recipe's own weights are as they were."""
+    card = embedded_card()
+    weights, facts = load_file(card.with_suffix(".safetensors")), json.loads(card.read_text(encoding="utf-8"))
+
+    def asked() -> str:
+        save_file(weights, tmp_path / "mine.safetensors")
+        digest = hash_bytes((tmp_path / "mine.safetensors").read_bytes())
+        told = {**facts, "name": "mine", "weights": "mine.safetensors", "sha256": digest}
+        (tmp_path / "mine.json").write_text(json.dumps(told), encoding="utf-8")
+        return ablate(recipe(f"cards={tmp_path}"), drawn, tmp_path / "out", ["backbones=mine"], cache=cache)
+
+    asked()
+    assert "nothing was computed" in asked()
+    first = next(name for name in weights if name.endswith("weight"))
+    weights[first] = weights[first] + 1
+    with pytest.raises(StoreError, match=r"holds another question \(different: weights\)"):
+        asked()
 
 
 def test_a_killed_experiment_goes_on_where_it_stood(drawn: Path, cache: Path, tmp_path: Path) -> None:

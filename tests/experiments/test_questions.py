@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medalist.errors import RecipeError
-from medalist.experiments.questions import DRAWING, ask, ask_all, draws, lengthened, num_epochs, seeded, split_values
+from medalist.experiments.questions import (
+    DRAWING,
+    ask,
+    ask_all,
+    draws,
+    hidden_by_blend,
+    lengthened,
+    num_epochs,
+    seeded,
+    seeds_for,
+    split_values,
+)
 from medalist.recipe import load_recipe
 from medalist.training.heads import heads
 
@@ -156,3 +167,17 @@ def test_heads_that_draw_are_those_that_a_seed_changes() -> None:
     assert draws(TUNED)
     for name in heads:
         assert draws(load_recipe(metric="accuracy", heads=(name,))) == (name in DRAWING)
+
+
+def test_three_seeds_where_any_arm_draws() -> None:
+    drawing = load_recipe(metric="accuracy", heads=("mlp",))
+    assert seeds_for([PLAIN], None) == 1
+    assert seeds_for([PLAIN, drawing], None) == seeds_for([TUNED], None) == 3
+    assert (seeds_for([drawing], 1), seeds_for([PLAIN], 5)) == (1, 5)
+
+
+def test_a_blend_is_told_where_it_may_hide_what_training_does() -> None:
+    alone = load_recipe(metric="accuracy", heads=(), finetune={})
+    (told,) = hidden_by_blend(TUNED, ["heads", "finetune.sam"])
+    assert "heads=[]" in told
+    assert hidden_by_blend(TUNED, ["heads"]) == hidden_by_blend(alone, ["finetune.sam"]) == []

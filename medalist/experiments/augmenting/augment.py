@@ -29,6 +29,7 @@ from medalist.experiments.augmenting.sampled import sample_of
 from medalist.experiments.augmenting.screening import Design, design, effects, one_at_a_time
 from medalist.experiments.folder import TABLE, VIEWS, answered, asking, finish
 from medalist.pipeline import cache_folder, run_key
+from medalist.pipeline.backbones import choose
 from medalist.pipeline.checks import check
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -143,6 +144,7 @@ def augment(
         if value < least:
             raise RecipeError(f"--{name} is {least} or more, got {value}")
     check(recipe, root, out)
+    recipe = choose(recipe, [])
     key = {**run_key(recipe, root), "question": "augment", "factors": factors, "views": views, "images": images}
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8").rstrip("\n")

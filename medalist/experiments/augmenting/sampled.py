@@ -13,7 +13,7 @@ from medalist.errors import RecipeError
 from medalist.experiments.augmenting.copies import Copies
 from medalist.experiments.folder import VIEWS
 from medalist.pipeline import way
-from medalist.pipeline.backbones import choose, open_backbones
+from medalist.pipeline.backbones import open_backbones
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check_table
 from medalist.pipeline.decide import Truth
@@ -37,7 +37,7 @@ def sample_of(recipe: Recipe, root: Path, out: Path, *, images: int, num_views: 
     check_table(recipe, table)
     every = table.labelled()
     some = _drawn(every, images, recipe.seed)
-    recipe = _plain(choose(recipe, []), whole=len(some) == len(every))
+    recipe = _plain(recipe, whole=len(some) == len(every))
     features = way.embed(recipe, some, cache=cache, settled=out / SETTLED, sink=sink)
     num_bytes = 4 * len(features.train) * (1 + num_views) * features.x_ND.shape[1]
     if num_bytes > LARGE:

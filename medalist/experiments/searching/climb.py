@@ -23,12 +23,12 @@ class Limits:
     Args:
         trials: recipes beside the one as given; None: until the hours are over.
         hours: of all runs together; no new trial begins that would leave no time for the runs that judge.
-        seeds: under which the winner is judged at the end.
+        seeds: under which the winner is judged at the end; None: as many as `questions.seeds_for` says.
     """
 
     trials: int | None = None
     hours: float | None = None
-    seeds: int = 1
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class Plan:
     higher: bool
     first: tuple[dict[str, str], ...] = ()
     limits: Limits = Limits()
+
+    @property
+    def seeds(self) -> int:
+        """That judge the winner."""
+        return self.limits.seeds or 1
 
     def of(self, trial: Trial) -> Recipe:
         """The recipe of a trial."""
@@ -146,7 +151,7 @@ def _time_left(plan: Plan, trials: Sequence[Trial]) -> bool:
         return True
     spent = sum(outcome.seconds for trial in trials for outcome in trial.outcomes)
     own = [outcome.seconds for outcome in trials[GIVEN].outcomes]
-    return spent + sum(own) + 2 * plan.limits.seeds * own[-1] <= plan.limits.hours * 3600
+    return spent + sum(own) + 2 * plan.seeds * own[-1] <= plan.limits.hours * 3600
 
 
 def _signed(plan: Plan, trial: Trial) -> list[float]:

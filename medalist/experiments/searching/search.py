@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,16 @@ from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.evidence.draws import bind
 from medalist.experiments.ablate import check_arms
-from medalist.experiments.arms import Arm, Done, carry_out
+from medalist.experiments.arms import Arm, Done, carry_out, weights_of_all
 from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE, answered, asking, finish
-from medalist.experiments.questions import seeded, split_values
+from medalist.experiments.questions import (
+    ENOUGH_SEEDS,
+    draws,
+    hidden_by_blend,
+    seeded,
+    seeds_for,
+    split_values,
+)
 from medalist.experiments.searching.children import Place, Runs
 from medalist.experiments.searching.climb import Limits, Plan, climb
 from medalist.experiments.searching.journal import Journal
@@ -29,6 +37,7 @@ from medalist.experiments.searching.rungs import rungs_of
 from medalist.experiments.searching.space import Dimension, own_values, parse_space, with_values
 from medalist.experiments.searching.told import Found, draw, facts_of, text_of
 from medalist.pipeline import run_key
+from medalist.pipeline.backbones import choose
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.way import read
 from medalist.progress import Event, Sink, ignore
@@ -68,25 +77,30 @@ def search(
         MissingExtraError: optuna is not installed.
     """
     _check_limits(limits)
+    chosen: list[str] = []
+    recipe = choose(recipe, chosen)
     check(recipe, place.root, place.out)
     table = read(recipe, place.root)
     check_table(recipe, table)
     plan = _plan(recipe, table, space, limits, ranked)
+    arms = _arms(plan)
+    check_arms(arms, place.root, place.out)
     key = {
         "question": "search",
         **run_key(recipe, place.root),
+        "weights": weights_of_all(arm.recipe for arm in arms),
         "space": list(map(str, plan.dimensions)),
         "first": list(plan.first),
     }
-    if not overwrite and _finished(place.out, key, limits):
+    if not overwrite and _finished(place.out, key, plan.limits):
         return (place.out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was searched before"
-    _check_arms(plan, place)
     with asking(place.out, key, overwrite=overwrite):
         found = _searched(plan, place, hash_json(key), jobs, sink)
+        found = replace(found, notes=(*chosen, *found.notes))
         write_atomic(place.out / BEST, plan.of(found.best).to_yaml().encode())
         charts = draw(found)
         text = text_of(found, charts)
-        finish(place.out, {**facts_of(found, charts), "limits": _facts(limits)}, text)
+        finish(place.out, {**facts_of(found, charts), "limits": _facts(plan.limits)}, text)
     return text
 
 
@@ -115,7 +129,8 @@ def _plan(recipe: Recipe, table: ImageTable, space: Sequence[str], limits: Limit
     own = own_values(recipe, dimensions)
     queue = tuple({**_nearest(own, dimensions), "backbones": text} for text in first)
     higher = bind(recipe.metric).facts["better"] == "higher"
-    return Plan(recipe, dimensions, rungs_of(recipe), higher, queue, limits)
+    plan = Plan(recipe, dimensions, rungs_of(recipe), higher, queue, limits)
+    return replace(plan, limits=replace(limits, seeds=seeds_for([arm.recipe for arm in _arms(plan)], limits.seeds)))
 
 
 def _nearest(own: dict[str, str], dimensions: Sequence[Dimension]) -> dict[str, str]:
@@ -137,13 +152,13 @@ def _ranked(ranked: Path) -> tuple[str, ...]:
     return tuple(lists[:RANKED])
 
 
-def _check_arms(plan: Plan, place: Place) -> None:
-    """Each value by itself must be possible, before the first run."""
+def _arms(plan: Plan) -> list[Arm]:
+    """Each value by itself, the recipe as given first; all must be possible, before the first run."""
     arms = [Arm("the recipe as given", plan.recipe)]
     for one in plan.dimensions:
         recipes = {text: with_values(plan.recipe, [one], {one.name: text}) for text in one.extremes()}
         arms += [Arm(f"{one.name}={text}", recipe) for text, recipe in recipes.items() if recipe != plan.recipe]
-    check_arms(arms, place.root, place.out)
+    return arms
 
 
 def _finished(out: Path, key: dict[str, Any], limits: Limits) -> bool:
@@ -206,7 +221,7 @@ def _judged(
     # Test images are answered there as the recipe says: the winner's runs are whole.
     pairs = [
         [Arm(f"fresh{step}-{number:03d}", seeded(plan.of(trials[number]), step)) for number in (GIVEN, winner)]
-        for step in range(1, plan.limits.seeds + 1)
+        for step in range(1, plan.seeds + 1)
     ]
     queue = [arm for pair in pairs for arm in pair]
     at_work = 0
@@ -230,14 +245,10 @@ def _notes(plan: Plan) -> list[str]:
     notes = []
     if len(plan.rungs) > 1:
         notes.append("trials that were halved were left by their score on that rung alone")
-    if plan.recipe.heads and any(one.key.startswith("finetune.") for one in plan.dimensions):
+    notes += hidden_by_blend(plan.recipe, [one.key for one in plan.dimensions])
+    if plan.seeds == 1 and any(draws(arm.recipe) for arm in _arms(plan)):
         notes.append(
-            "scores are of trained networks and frozen heads, blended: where the heads get all the weight, no key of"
-            " finetune moves them; heads=[] searches the networks alone"
-        )
-    if plan.recipe.finetune is not None and plan.limits.seeds == 1:
-        notes.append(
-            "a training that draws other numbers ends elsewhere, and one seed does not show how far: --seeds 3 counts"
-            " that in when the winner is judged"
+            "a training that draws other numbers ends elsewhere, and one seed does not show how far: --seeds"
+            f" {ENOUGH_SEEDS} counts that in when the winner is judged"
         )
     return notes

@@ -17,6 +17,8 @@ from medalist.cli.app import app
         ([], "expected one question"),
         (["--augment", "flip", "--vary", "seed=1,2"], "expected one question"),
         (["--augment", "flip", "--seeds", "3"], "are for --vary"),
+        (["--vary", "normalise=none,l2", "--views", "2"], "are for --augment"),
+        (["--vary", "normalise=none,l2", "--images", "100"], "are for --augment"),
     ],
 )
 def test_one_question_at_a_time(options: list[str], told: str, tmp_path: Path) -> None:

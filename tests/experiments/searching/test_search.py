@@ -20,8 +20,9 @@ from medalist.errors import RecipeError, StoreError
 from medalist.evidence import compare
 from medalist.experiments.searching.children import Place
 from medalist.experiments.searching.climb import Limits
-from medalist.experiments.searching.search import search
+from medalist.experiments.searching.search import _plan, search
 from medalist.pipeline.kept import load_truth, load_unseen
+from medalist.pipeline.way import read
 from medalist.recipe import Recipe, load_recipe
 
 
@@ -95,6 +96,15 @@ def test_faults_are_told_before_the_first_run(
     with pytest.raises(RecipeError, match=said):
         search(recipe(**keys), place, space, limits=limits)
     assert not place.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("space", "asked", "expected"),
+    [("taps", None, 1), ("heads=[[ridge], [mlp]]", None, 3), ("heads=[[ridge], [mlp]]", 1, 1), ("taps", 5, 5)],
+)
+def test_three_seeds_judge_where_any_recipe_draws(data: Path, space: str, asked: int | None, expected: int) -> None:
+    found = _plan(recipe(), read(recipe(), data), [space], Limits(1, seeds=asked), None)
+    assert found.seeds == expected
 
 
 def test_a_ranking_that_is_none_is_refused(place: Place, tmp_path: Path) -> None:
