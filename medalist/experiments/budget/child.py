@@ -1,29 +1,19 @@
-"""A step in a process of its own: it spawns the command line, and can be ended at any moment, as runs are kill-safe."""
+"""A step in a process of its own, which can be ended at any moment, as runs are kill-safe."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from medalist.experiments.process import begin, end
+
 POLL_S = 0.1
-GRACE_S = 1.0
-# PR_SET_PDEATHSIG: whoever kills this process ends its child too, or its run folder would stay locked.
-BOOT = """
-import ctypes, os, signal, sys
-getattr(ctypes.CDLL(None), "prctl", lambda *arguments: None)(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv.pop(1)):
-    sys.exit(1)
-from medalist.cli import main
-main()
-"""
 DONE, LATE, INTERRUPTED, FAILED = "done", "late", "interrupted", "failed"
 
 
@@ -72,18 +62,11 @@ def spawn(arguments: Sequence[str], log: Path, *, late: Callable[[], bool], inte
         interrupted: likewise.
     """
     start = time.monotonic()
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, str(os.getpid()), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in a terminal is ours; its workers end with it
-        )
-        try:
-            status = _wait(process, late, interrupted)
-        finally:
-            _end(process)
+    process = begin(arguments, log)
+    try:
+        status = _wait(process, late, interrupted)
+    finally:
+        end(process)
     said = log.read_text(encoding="utf-8", errors="replace").strip()
     return Ended(status, time.monotonic() - start, said)
 
@@ -96,16 +79,3 @@ def _wait(process: subprocess.Popen[bytes], late: Callable[[], bool], interrupte
             return INTERRUPTED
         if late():
             return LATE
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child with all that it started; nothing where it is gone."""
-    if process.poll() is not None:
-        return
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
-            return
-    process.wait()

@@ -18,7 +18,7 @@ from medalist.backbones.cards import cards_folder, list_cards
 from medalist.errors import MedalistError
 from medalist.evidence import Comparison
 from medalist.experiments import folder as experiment
-from medalist.experiments.arms import ARMS, Arm
+from medalist.experiments.arms import ARMS, Arm, folder_name
 from medalist.experiments.budget import incumbent, journal
 from medalist.experiments.budget.child import DONE, Ended, Interrupt, interrupts, spawn
 from medalist.experiments.budget.clock import Clock, told
@@ -30,7 +30,6 @@ from medalist.metrics import metrics
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check
-from medalist.pipeline.learners import slug
 from medalist.progress import Event, jsonl
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_json, write_atomic
@@ -55,7 +54,7 @@ class Processes:
 
     def run(self, arm: Arm, until: float) -> Made:
         """`medalist run` of the arm's recipe; ended early where training would not end in time."""
-        folder = self.out / ARMS / slug(arm.name)
+        folder = self.out / ARMS / folder_name(arm.name)
         known = (folder / "summary.json").is_file()
         recipe = folder.with_name(f"{folder.name}.yaml")
         recipe.parent.mkdir(exist_ok=True)

@@ -5,12 +5,10 @@ The process dies with the search. Its memory is looked at while it runs: how man
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from medalist.engines.local import usable_cores
 from medalist.experiments.arms import ARMS, Arm, folder_name
+from medalist.experiments.process import begin, end
 from medalist.experiments.searching.record import Outcome
 from medalist.ledger import SUMMARY
 from medalist.store import write_atomic
@@ -25,18 +24,6 @@ from medalist.store import write_atomic
 LOOK_S = 0.3  # between two looks at the processes
 CORES = 8  # that one run keeps busy; a second one beside it pays with twice as many
 SPARE = 0.8  # of the free memory may be taken
-# A run that outlived a killed search would hold its folder against the next one: PR_SET_PDEATHSIG is 1, SIGKILL 9.
-STUB = """import sys
-if sys.platform == "linux":
-    import ctypes
-    import os
-    ctypes.CDLL(None).prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-del sys.argv[1]
-from medalist.cli import main
-main()
-"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class Place:
     code: tuple[str, ...] = ()
 
     def command(self, arm: Arm) -> list[str]:
-        """What runs an arm; its recipe is written beside its folder."""
+        """The command line's words that run an arm; its recipe is written beside its folder."""
         folder = self.folder(arm)
         folder.parent.mkdir(parents=True, exist_ok=True)
         recipe = folder.with_name(f"{folder.name}.yaml")
@@ -64,7 +51,7 @@ class Place:
         options = [f"--recipe={recipe}", f"--out={folder}"]
         options += [f"--cache={self.cache}"] if self.cache is not None else []
         options += [f"--allow-code={code}" for code in self.code]
-        return [sys.executable, "-P", "-c", STUB, str(os.getpid()), "run", str(self.root), *options]
+        return ["run", str(self.root), *options]
 
     def folder(self, arm: Arm) -> Path:
         """The arm's run folder."""
@@ -102,9 +89,7 @@ class Child:
 
     def end(self) -> None:
         """With all that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end(self.process)
 
     @property
     def seconds(self) -> float:
@@ -124,22 +109,6 @@ class Child:
         # A fault may take several lines: the first says what it is.
         told = next((line for line in lines if line.startswith("error: ")), lines[-1] if lines else f"exit code {code}")
         return " ".join([told.removeprefix("error: "), *_rest(lines, told)])
-
-
-def start(arm: Arm, place: Place) -> Child:
-    """Run an arm in a process of its own, which imports what this one would."""
-    command = place.command(arm)
-    search_path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    with place.log(arm).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": search_path},
-            start_new_session=True,  # Ctrl-C in a terminal is ours; what it started ends with it
-        )
-    return Child(arm, process, place.log(arm))
 
 
 class Runs:
@@ -166,7 +135,8 @@ class Runs:
 
     def start(self, arm: Arm) -> None:
         """Begin an arm's run, or go on with it."""
-        self._children[arm.name] = start(arm, self.place)
+        log = self.place.log(arm)
+        self._children[arm.name] = Child(arm, begin(self.place.command(arm), log), log)
 
     def wait(self) -> tuple[str, Outcome]:
         """The next arm that ends, by name; if the wait is broken off, all are ended."""

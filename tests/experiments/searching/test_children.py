@@ -1,4 +1,4 @@
-"""Runs as processes: what they find, how they fail, how much memory they hold, and that none outlives the search."""
+"""Runs as processes: what they find, how they fail and how much memory they hold."""
 
 from __future__ import annotations
 
@@ -74,34 +74,6 @@ def test_memory_counts_what_a_process_started_itself(tmp_path: Path) -> None:
     one.over()
     assert one.peak > 80_000_000
     one.end()
-
-
-@LINUX
-def test_a_run_dies_with_its_search(tmp_path: Path) -> None:
-    """The search is killed as `kill -9` does; its run must not hold the folder against the next one."""
-    file = tmp_path / "pid"
-    instead = f"import time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    stub = children.STUB.replace("from medalist.cli import main\nmain()", instead)
-    spawn = f"subprocess.Popen([sys.executable, '-c', {stub!r}, str(os.getpid())])"
-    search = Sleeper(code=f"import os, subprocess, sys; {spawn}")
-    while not (file.exists() and file.read_text(encoding="ascii")):
-        time.sleep(0.05)
-    pid = int(file.read_text(encoding="ascii"))
-    search.kill()
-    search.wait()
-    for _ in range(200):
-        if not alive(pid):
-            return
-        time.sleep(0.05)
-    pytest.fail("the run outlived its search")
-
-
-def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize(
