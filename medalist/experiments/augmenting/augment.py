@@ -49,6 +49,7 @@ class Findings:
         effects: of those that were screened.
         design: of the screening; None where one operation or none was left.
         arms: confirmed policies, no augmentation first.
+        longer: erasing at twice the epochs, without it first; compared with that, not with no augmentation.
         holds_for: what the effects were measured by.
         cost: image passes a stage, and of one operation at a time.
         seconds: wall seconds a stage.
@@ -60,6 +61,7 @@ class Findings:
     effects: dict[str, Comparison]
     design: Design | None
     arms: list[Confirmed]
+    longer: list[Confirmed]
     holds_for: str
     cost: dict[str, int]
     seconds: dict[str, float]
@@ -98,7 +100,7 @@ class Findings:
             "operations": rows,
             "runs": self.design.sign_RF.tolist() if self.design else [],
             "clear_of_interactions": bool(self.design and self.design.clear),
-            "policies": [asdict(arm) for arm in self.arms],
+            "policies": [asdict(arm) for arm in [*self.arms, *self.longer]],
             "policy": self.policy,
             "views": list(self.views),
             "holds_for": self.holds_for,
@@ -183,7 +185,7 @@ def investigate(copies: Copies, player: Player, factors: Sequence[str], *, own: 
     plan = design(len(kept), seed=copies.seed) if kept else None
     found = _screened(player, factors, kept, plan, metric=metric, seed=copies.seed)
     clock.append(time.perf_counter())
-    arms = confirm(player, proposals(factors, found, own), metric=metric)
+    arms = confirm(player, proposals(factors, found, own), metric=metric, screened=len(kept))
     better = [one for one, effect in found.items() if effect.verdict == "better"]
     longer = erasing_for_longer(player, kept, better, metric=metric)
     clock.append(time.perf_counter())
@@ -194,7 +196,8 @@ def investigate(copies: Copies, player: Player, factors: Sequence[str], *, own: 
         probed=probed,
         effects=found,
         design=plan,
-        arms=[*arms, *longer],
+        arms=arms,
+        longer=longer,
         holds_for=player.holds_for,
         cost=_passes(copies, player, len(factors), plan, len(arms) - 1, len(longer)),
         seconds={name: round(end - start, 3) for name, start, end in stages},
@@ -230,6 +233,6 @@ def _passes(
         "probe": num_images * (2 + num_factors),
         "screening": run * num_runs,
         # No augmentation is nothing to pass for frozen features.
-        "confirmation": run * len(DRAWS) * (num_arms if frozen else num_arms + 1) + 2 * run * num_longer,
+        "confirmation": run * len(DRAWS) * (num_arms if frozen else num_arms + 1) + 2 * run * len(DRAWS) * num_longer,
         "one_at_a_time": run * one_at_a_time(num_factors, asked) + run * num_longer * asked,
     }

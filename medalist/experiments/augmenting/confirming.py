@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medalist.evidence import Comparison, compare_arms, compare_seeds, estimate, holm, verdict
+from medalist.evidence import Comparison, compare_seeds, estimate, holm, verdict
 from medalist.experiments.augmenting.factors import ERASING, policy_of
 from medalist.experiments.augmenting.players import Frozen, Player
 
 DRAWS = (1, 2)  # the screening's is 0
-NONE = "none"
+NONE, PROMISING = "none", "most promising"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def proposals(factors: Sequence[str], effects: Mapping[str, Comparison], own: st
     found = {"found better": policy_of(factors, better)}
     if open_:
         most = max(open_, key=lambda one: effects[one].difference)
-        found["and the most promising" if better else "most promising"] = policy_of(factors, [*better, most])
+        found[f"and the {PROMISING}" if better else PROMISING] = policy_of(factors, [*better, most])
     found["the recipe's own"] = own
     asked = dict[str, str]()
     for name, policy in found.items():
@@ -64,20 +64,40 @@ def proposals(factors: Sequence[str], effects: Mapping[str, Comparison], own: st
     return asked
 
 
-def confirm(player: Player, asked: Mapping[str, str], *, metric: str) -> list[Confirmed]:
-    """No augmentation first, then each policy against it, in S draws of both."""
+def confirm(player: Player, asked: Mapping[str, str], *, metric: str, screened: int) -> list[Confirmed]:
+    """No augmentation first, then each policy against it, in S draws of both.
+
+    The most promising operation was picked among all on these very rows, which fresh draws do not change: its p counts
+    as many times as operations were screened (Bonferroni). The screening's Holm counted that for those found better.
+
+    Args:
+        player: that tries policies.
+        asked: name -> policy, as `proposals` gives them.
+        metric: by which.
+        screened: operations among which the most promising was picked.
+    """
+    times = {name: screened for name in asked if name.endswith(PROMISING)}
+    return _against_first(player, {NONE: "", **asked}, metric, times)
+
+
+def _against_first(
+    player: Player, policies: Mapping[str, str], metric: str, times: Mapping[str, int] | None = None
+) -> list[Confirmed]:
+    """The first policy, then each other against it; `times`: how often a p counts before Holm's correction."""
     answers, seconds = dict[str, list[np.ndarray]](), dict[str, float]()
-    for name, policy in {NONE: "", **asked}.items():
+    for name, policy in policies.items():
         start = time.perf_counter()
         answers[name] = _draws(player, policy)
         seconds[name] = time.perf_counter() - start
-    truth = player.truth
+    truth, (first, *others) = player.truth, policies
     gains = {
-        name: compare_seeds(metric, truth.labels, answers[name], answers[NONE], groups=truth.group_N) for name in asked
+        name: compare_seeds(metric, truth.labels, answers[name], answers[first], groups=truth.group_N)
+        for name in others
     }
-    adjusted = dict(zip(gains, holm([gain.p for gain in gains.values()]).tolist(), strict=True))
+    counted = [min(1.0, gain.p * (times or {}).get(name, 1)) for name, gain in gains.items()]
+    adjusted = dict(zip(gains, holm(counted).tolist(), strict=True))
     rows = []
-    for name, policy in {NONE: "", **asked}.items():
+    for name, policy in policies.items():
         told = [estimate(metric, truth.labels, one, groups=truth.group_N) for one in answers[name]]
         rows.append(
             Confirmed(
@@ -109,6 +129,8 @@ def erasing_for_longer(
 ) -> list[Confirmed]:
     """Erasing at twice the epochs, beside what was found better: strong policies want longer trainings.
 
+    The first is that policy without erasing; the others are told from it, in as many draws as all that is confirmed.
+
     Empty where nothing is trained, or no factor erases.
     """
     erasing = [one for one in factors if one.startswith(ERASING)]
@@ -116,16 +138,5 @@ def erasing_for_longer(
         return []
     longer = replace(player, longer=2 * player.longer, done=[])
     rest = policy_of(factors, [one for one in better if one not in erasing])
-    policies = [rest, *(policy_of(factors, [*better, one]) for one in erasing)]
-    start = time.perf_counter()
-    answers = longer.play(policies, DRAWS[0])
-    seconds, truth = (time.perf_counter() - start) / len(policies), longer.truth
-    gains = compare_arms(
-        metric, truth.labels, answers[0], dict(zip(erasing, answers[1:], strict=True)), groups=truth.group_N
-    )
-    told = [estimate(metric, truth.labels, one, groups=truth.group_N) for one in answers]
-    names = [f"without {ERASING}, longer", *(f"with {one}, longer" for one in erasing)]
-    return [
-        Confirmed(name, policy, one.score, one.stderr, gain, round(seconds, 3), longer.holds_for)
-        for name, policy, one, gain in zip(names, policies, told, [None, *gains.values()], strict=True)
-    ]
+    asked = {f"with {one}, longer": policy_of(factors, [*better, one]) for one in erasing}
+    return _against_first(longer, {f"without {ERASING}, longer": rest, **asked}, metric)

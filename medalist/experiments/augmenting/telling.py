@@ -55,7 +55,7 @@ def _arms(found: Findings) -> list[tuple[str, ...]]:
             f"{arm.gain.verdict} ({arm.holds_for})" if arm.gain and "longer" in arm.name else _word(arm.gain),
             f"{arm.seconds:.1f}",
         )
-        for arm in found.arms
+        for arm in [*found.arms, *found.longer]
     ]
 
 

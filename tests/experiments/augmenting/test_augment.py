@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from medalist.errors import RecipeError, StoreError
 from medalist.evidence import Comparison
 from medalist.experiments.augmenting import copies
 from medalist.experiments.augmenting.augment import Findings, augment
+from medalist.experiments.augmenting.confirming import Confirmed
 from medalist.experiments.augmenting.probe import Probed
 from medalist.recipe import Recipe, load_recipe
 
@@ -101,8 +103,18 @@ def test_views_for_prediction_are_those_that_are_answered_no_worse() -> None:
     equal, worse = Comparison(0.0, 0.01, "equal", 1.0), Comparison(-0.1, 0.01, "worse", 0.0)
     probed = {"flip": Probed(equal, equal), "vertical_flip": Probed(equal, worse)}
     effects = {"flip": equal, "vertical_flip": equal}
-    found = Findings("accuracy", ("flip", "vertical_flip"), probed, effects, None, [], "", {}, {})
+    found = Findings("accuracy", ("flip", "vertical_flip"), probed, effects, None, [], [], "", {}, {})
     assert found.views == ("center", "flip")
+
+
+def test_what_is_better_than_another_policy_is_not_said_to_be_better_than_none() -> None:
+    """Erasing at twice the epochs is told from that policy without it: no ground to train with it."""
+    none = Confirmed("none", "", 0.8, 0.01, None, 1.0, "")
+    found = Findings("accuracy", (), {}, {}, None, [none], [none], "", {}, {})
+    gain = Comparison(0.1, 0.01, "better", 0.0)
+    erased = Confirmed("with random_erasing, longer", "random_erasing", 0.9, 0.01, gain, 1.0, "")
+    assert replace(found, longer=[none, erased]).policy == ""
+    assert replace(found, arms=[none, erased]).policy == "random_erasing"
 
 
 def test_slips_are_told_before_any_image_is_read(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def told(out: Path) -> Any:
 @pytest.mark.timeout(900)
 def test_depths_are_searched_over_epochs_and_folds(place: Place) -> None:
     tuned = recipe(finetune={"phases": [{"train": "last 30 %", "epochs": 2}], "workers": 0})
-    text = search(tuned, place, ["depth=[head, last 30 %]"], limits=Limits(1))
+    text = search(tuned, place, ["depth=[head, last 30 %]"], limits=Limits(1, seeds=1))
     result = json.loads((place.out / "experiment.json").read_bytes())
     assert result["rungs"] == [
         "one holdout, a third of the epochs",
