@@ -187,11 +187,20 @@ def command(ranking: Ranking, backbones: Sequence[str]) -> str:
     words += [word for name in backbones for word in ("--backbone", name)]
     words += ["--cards", recipe.cards] if recipe.cards else []
     words += [
-        f"{key}={json.dumps(keys[key])}"
-        for key in keys
-        if keys[key] != usual[key] and key not in ("backbones", "cards")
+        f"{key}={json.dumps(value)}"
+        for key, value in _leaves(keys).items()
+        if value != _leaves(usual)[key] and key not in ("backbones", "cards")
     ]
     return shlex.join(words)
+
+
+def _leaves(keys: dict[str, Any]) -> dict[str, Any]:
+    """Keys of sections with dots, as they are typed."""
+    return {
+        f"{key}.{inner}" if inner else key: value
+        for key, held in keys.items()
+        for inner, value in (held.items() if isinstance(held, dict) else [("", held)])
+    }
 
 
 def _notes(ranking: Ranking) -> list[str]:

@@ -73,3 +73,4 @@ def test_the_next_command_gives_the_same_recipe() -> None:
     assert words[:5] == ["medalist", "run", "my data", "--metric", "accuracy"]
     assert words[5:9] == ["--backbone", names[0], "--backbone", names[1]]
     assert load_recipe(None, words[9:], metric="accuracy", backbones=["x"]) == recipe
+    assert "folds.k=3" in words and "null" not in text  # what differs, and nothing else

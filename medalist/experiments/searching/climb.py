@@ -95,7 +95,10 @@ def climb(plan: Plan, journal: Journal, workers: Workers, *, tell: Callable[[lis
     while True:
         trials = journal.trials()
         if trials and trials[GIVEN].failed:
-            raise RecipeError(f"the recipe as given fails, so that nothing can be compared: {trials[GIVEN].failed}")
+            raise RecipeError(
+                f"the recipe as given fails, so that nothing can be compared: {trials[GIVEN].failed}; --overwrite runs"
+                " it again"
+            )
         while workers.room and (job := _next(plan, journal, set(at_work.values()))) is not None:
             arm = plan.arm(*job)
             at_work[arm.name] = job[0].number

@@ -162,9 +162,9 @@ def _arms(plan: Plan) -> list[Arm]:
 
 
 def _finished(out: Path, key: dict[str, Any], limits: Limits) -> bool:
-    """Whether this very search is done, and not a shorter one."""
+    """Whether this very search is done, and not a shorter one, or one whose winner's runs failed."""
     result = answered(out, key)
-    return result is not None and result["limits"] == _facts(limits)
+    return result is not None and result["limits"] == _facts(limits) and not result["unjudged"]
 
 
 def _facts(limits: Limits) -> dict[str, Any]:
@@ -224,15 +224,18 @@ def _judged(
         for step in range(1, plan.seeds + 1)
     ]
     queue = [arm for pair in pairs for arm in pair]
-    at_work = 0
+    at_work, faults = 0, list[str]()
     while queue or at_work:
         while queue and workers.room:
             workers.start(queue.pop(0))
             at_work += 1
         name, outcome = workers.wait()
         at_work -= 1
-        if outcome.fault:
-            return None, f"{name}: {outcome.fault}"
+        if outcome.fault:  # the others at work are ended by themselves: nothing is written behind the search's back
+            faults.append(f"{name}: {outcome.fault}")
+            queue.clear()
+    if faults:
+        return None, faults[0]
     given, won = (
         [carry_out(pair[side], place.root, place.out, cache=place.cache) for pair in pairs] for side in (0, 1)
     )

@@ -109,7 +109,8 @@ def sentence_of(found: Found) -> str:
     if not any(trial.scores for trial in found.trials[1:]):
         return f"{recipes} tried, none of which could run; the reasons stand above: keep the recipe as given"
     if found.unjudged:
-        return f"the best of {recipes} could not be judged on fresh folds ({found.unjudged}): keep the recipe as given"
+        keep = "keep the recipe as given; the same command judges again"
+        return f"the best of {recipes} could not be judged on fresh folds ({found.unjudged}): {keep}"
     if found.judged is None and all(_alike(row.gain) for row in found.rows[0] if row.gain):
         return f"all of {recipes} answer exactly as the recipe as given does on {found.plan.rungs[0].told}: keep it"
     if found.judged is None:

@@ -132,7 +132,7 @@ def test_a_failed_trial_is_recorded_and_goes_no_further(tmp_path: Path) -> None:
 
 
 def test_without_the_recipe_as_given_nothing_can_be_compared(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"the recipe as given fails.*killed by the system"):
+    with pytest.raises(RecipeError, match=r"the recipe as given fails.*killed by the system; --overwrite"):
         searched(tmp_path / "journal", Made(failing="all"))
 
 

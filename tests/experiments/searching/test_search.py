@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import yaml
 from medalist.data.drawn import draw_competition
 from medalist.errors import RecipeError, StoreError
 from medalist.evidence import compare
-from medalist.experiments.searching.children import Place
+from medalist.experiments.searching.children import Place, Runs
 from medalist.experiments.searching.climb import Limits
+from medalist.experiments.searching.record import Outcome
 from medalist.experiments.searching.search import _plan, search
 from medalist.pipeline.kept import load_truth, load_unseen
 from medalist.pipeline.way import read
@@ -105,6 +107,30 @@ def test_faults_are_told_before_the_first_run(
 def test_three_seeds_judge_where_any_recipe_draws(data: Path, space: str, asked: int | None, expected: int) -> None:
     found = _plan(recipe(), read(recipe(), data), [space], Limits(1, seeds=asked), None)
     assert found.seeds == expected
+
+
+@pytest.mark.timeout(300)
+def test_a_winner_whose_runs_failed_is_judged_by_the_same_command(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, limits = ["normalise=[none, l2]"], Limits(1)
+    monkeypatch.setattr("medalist.experiments.searching.search.winner_of", lambda rows: 1)
+    wait = Runs.wait
+
+    def killed(workers: Runs) -> tuple[str, Outcome]:
+        """Judges are killed, as where memory is short."""
+        name, outcome = wait(workers)
+        return name, replace(outcome, score=None, fault="killed") if name.startswith("fresh") else outcome
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runs, "wait", killed)
+        first = search(recipe(), place, space, limits=limits)
+    assert "could not be judged on fresh folds (fresh1-000: killed)" in first
+    assert "the same command judges again" in first
+    again = search(recipe(), place, space, limits=limits)
+    assert "nothing was computed" not in again and "could not be judged" not in again
+    assert json.loads((place.out / "experiment.json").read_bytes())["judged"]["tried"] == 1
+    assert "nothing was computed" in search(recipe(), place, space, limits=limits)
 
 
 def test_a_ranking_that_is_none_is_refused(place: Place, tmp_path: Path) -> None:
