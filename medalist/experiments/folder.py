@@ -22,6 +22,7 @@ from medalist.store import write_atomic
 
 QUESTION, MEASURED, TABLE, RESULT = "question.json", "measured.json", "table.txt", "experiment.json"
 RECIPE, BEST, JOURNAL = "recipe.yaml", "best.yaml", "optuna.journal"  # of ablate, of search
+INCUMBENT, BUDGET, EVENTS = "incumbent", "budget.json", "events.jsonl"  # of run --budget
 VIEWS = "views"  # features that only a killed `ablate --augment` needs
 TOLD = 3  # names of strange files in an error
 
@@ -89,8 +90,12 @@ def finish(out: Path, result: dict[str, Any], table: str) -> None:
 def _reset(out: Path) -> None:
     """Forget the question in `out`, of whichever verb: what it wrote is removed, the result that names it last."""
     charts = json.loads((out / RESULT).read_bytes()).get("charts", []) if (out / RESULT).is_file() else []
+    # What `run --budget` shows are links to one below the arms; without that one all of them show nothing at once.
+    links = [file for file in out.iterdir() if file.is_symlink() and file.readlink().parts[0] in (ARMS, INCUMBENT)]
+    for file in sorted(links, key=lambda file: file.name != INCUMBENT):
+        file.unlink()
     for name in (ARMS, VIEWS, NETWORKS):
-        if (out / name).is_dir() and not (out / name).is_symlink():
+        if (out / name).is_dir():
             shutil.rmtree(out / name)
-    for name in (*charts, RECIPE, BEST, JOURNAL, SETTLED, MEASURED, TABLE, RESULT):
+    for name in (*charts, RECIPE, BEST, JOURNAL, BUDGET, EVENTS, SETTLED, MEASURED, TABLE, RESULT):
         (out / name).unlink(missing_ok=True)

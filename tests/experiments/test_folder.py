@@ -59,6 +59,10 @@ def test_what_another_verb_wrote_goes_with_its_question(tmp_path: Path) -> None:
         for name in ("recipe.yaml", "best.yaml", "optuna.journal", "runtimes.json"):
             (tmp_path / name).touch()
         (tmp_path / "views").mkdir()
+        (tmp_path / "arms" / "a").mkdir(parents=True)
+        (tmp_path / "incumbent").symlink_to("arms/a")
+        (tmp_path / "summary.json").symlink_to("incumbent/summary.json")
+        (tmp_path / "networks").symlink_to("incumbent/networks")
     with asking(tmp_path, {"seed": 1}, overwrite=True):
         assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "question.json"]
 

@@ -16,11 +16,11 @@ import numpy as np
 from medalist import ledger
 from medalist.errors import StoreError
 from medalist.evidence import Comparison, compare, holm, verdict
+from medalist.experiments.folder import INCUMBENT
 from medalist.metrics import metrics
 from medalist.pipeline.outcome import unseen_answers
 from medalist.store import failpoint
 
-LINK = "incumbent"
 # The summary last: before it stands OUT is no finished run.
 SHOWN = (
     *(name for name in ledger.WRITTEN if name not in (ledger.KEY, ledger.SUMMARY)),
@@ -42,18 +42,11 @@ def check_free(out: Path) -> None:
 def show(out: Path, folder: Path) -> None:
     """Make `folder`, below `out`, what `out` shows: all of it or, where this is killed, nothing of it."""
     failpoint("before-incumbent")
-    _link(out / LINK, os.path.relpath(folder, out))
+    _link(out / INCUMBENT, os.path.relpath(folder, out))
     failpoint("after-incumbent")
     for name in SHOWN:
         if not (out / name).is_symlink():
-            _link(out / name, f"{LINK}/{name}")
-
-
-def hide(out: Path) -> None:
-    """Show nothing any more; the summary goes first."""
-    for name in (*reversed(SHOWN), LINK):
-        if (out / name).is_symlink():
-            (out / name).unlink()
+            _link(out / name, f"{INCUMBENT}/{name}")
 
 
 def _link(place: Path, target: str) -> None:

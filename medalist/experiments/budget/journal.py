@@ -10,8 +10,8 @@ from typing import Any
 
 from medalist import ledger
 from medalist.experiments.budget.clock import told
+from medalist.experiments.folder import BUDGET
 
-FILE = "budget.json"
 STOPPED, FAILED, FIRST, REPLACED, KEPT = "stopped", "failed", "first", "replaces", "not taken"
 
 
@@ -91,14 +91,14 @@ def runner_up(tried: Sequence[Tried]) -> Tried | None:
 
 def save(out: Path, tried: Sequence[Tried], used_s: float) -> None:
     """Write all steps, with the seconds of the budget that are gone."""
-    ledger.write_json(out / FILE, {"used_s": round(used_s, 3), "steps": [asdict(one) for one in tried]})
+    ledger.write_json(out / BUDGET, {"used_s": round(used_s, 3), "steps": [asdict(one) for one in tried]})
 
 
 def load(out: Path) -> tuple[list[Tried], float]:
     """What `save` wrote; nothing where a folder that it names is gone."""
-    if not (out / FILE).is_file():
+    if not (out / BUDGET).is_file():
         return [], 0.0
-    held = json.loads((out / FILE).read_bytes())
+    held = json.loads((out / BUDGET).read_bytes())
     tried = [_tried(one) for one in held["steps"]]
     whole = all((out / run / ledger.SUMMARY).is_file() for one in tried for run in (*one.runs, one.folder) if run)
     return (tried, held["used_s"]) if whole else ([], 0.0)

@@ -34,7 +34,7 @@ from medalist.progress import Event, jsonl
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_json, write_atomic
 
-EVENTS, CHART = "events.jsonl", "budget.png"
+CHART = "budget.png"
 HOPELESS_S = 10.0  # of extraction or training, after which its speed is believed
 DRAWING_S = 20.0  # on a busy machine; without them there is no chart
 
@@ -83,7 +83,7 @@ class Processes:
             if until == float("inf") or time.time() < checked[0] + 1:
                 return False
             checked[0] = time.time()
-            found = foreseen_end(folder / EVENTS, shown)
+            found = foreseen_end(folder / experiment.EVENTS, shown)
             return found is not None and time.time() - found[0] > HOPELESS_S and found[1] > end
 
         return spawn(words, folder.with_name(f"{folder.name}.log"), late=late, interrupted=self.interrupted)
@@ -110,7 +110,7 @@ class Processes:
     def save(self, tried: Sequence[Tried], used_s: float) -> None:
         """The journal, and an event."""
         journal.save(self.out, tried, used_s)
-        jsonl(self.out / EVENTS)(Event(tried[-1].kind, len(tried), 0, used_s, asdict(tried[-1])))
+        jsonl(self.out / experiment.EVENTS)(Event(tried[-1].kind, len(tried), 0, used_s, asdict(tried[-1])))
 
 
 def _last_words(said: str) -> str:
@@ -158,10 +158,6 @@ def run_within(
     incumbent.check_free(out)
     key = {"kind": "budget", "given": sorted(asked.given), **run_key(asked.recipe, root)}
     with experiment.asking(out, key, overwrite=overwrite), interrupts() as interrupt:
-        if overwrite:
-            incumbent.hide(out)
-            for name in (journal.FILE, EVENTS):
-                (out / name).unlink(missing_ok=True)
         tried, used_s = journal.load(out)
         clock = replace(clock, before_s=used_s)
         pace = _remembered(Pace(cost), tried, out)
@@ -180,9 +176,9 @@ def run_within(
 
 def forget(out: Path) -> None:
     """An experiment without any submission, which another question cannot spoil; one with a submission is left."""
-    if not (out / incumbent.LINK).is_symlink():
+    if not (out / experiment.INCUMBENT).is_symlink():
         shutil.rmtree(out / ARMS, ignore_errors=True)
-        for name in (journal.FILE, EVENTS):
+        for name in (experiment.BUDGET, experiment.EVENTS):
             (out / name).unlink(missing_ok=True)
         (out / experiment.QUESTION).unlink(missing_ok=True)
 

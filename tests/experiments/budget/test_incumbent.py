@@ -16,6 +16,7 @@ from medalist.data.table import TRAIN, ImageTable
 from medalist.errors import StoreError
 from medalist.evidence import Comparison
 from medalist.experiments.budget import incumbent
+from medalist.experiments.folder import asking
 from medalist.ledger import write_json
 from medalist.pipeline.kept import save_folds, save_table, save_unseen
 from medalist.store import FAILPOINT
@@ -64,11 +65,11 @@ def test_a_kill_between_two_leaves_one_of_them(tmp_path: Path, point: str, held:
     assert shown(tmp_path) == {"new"}
 
 
-def test_hidden_it_shows_nothing_and_the_runs_are_there(tmp_path: Path) -> None:
-    incumbent.show(tmp_path, run_folder(tmp_path, "old"))
-    incumbent.hide(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["arms"]
-    assert (tmp_path / "arms/old/summary.json").is_file()
+def test_overwritten_it_shows_nothing(tmp_path: Path) -> None:
+    with asking(tmp_path, {"seed": 0}):
+        incumbent.show(tmp_path, run_folder(tmp_path, "old"))
+    with asking(tmp_path, {"seed": 1}, overwrite=True):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "question.json"]
 
 
 def test_a_run_of_the_users_is_not_covered(tmp_path: Path) -> None:
