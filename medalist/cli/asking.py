@@ -72,7 +72,7 @@ def ablate(
             sizes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
             text = ask(baseline, data, out, augment, **sizes, **common)
         else:
-            from medalist.experiments.ablate import ablate as answer
+            from medalist.experiments.ablating.ablate import ablate as answer
 
             text = answer(baseline, data, out, vary or (), seeds=seeds, double=not no_double, **common)
     print(text)
@@ -96,7 +96,7 @@ def rank(
     allow_code: Code = None,
 ) -> None:
     """Which backbone for DATA, and which two or three together: frozen features, paired folds, pace and licence."""
-    from medalist.experiments.rank import rank as compare
+    from medalist.experiments.ranking.rank import rank as compare
     from medalist.recipe import load_recipe
 
     adopt(allow_code or ())

@@ -10,8 +10,8 @@ import pytest
 
 from medalist.data.splits import make_folds
 from medalist.evidence import compare, compare_seeds
-from medalist.experiments.ablate import ENOUGH_SEEDS
-from medalist.experiments.questions import DRAWING
+from medalist.experiments.ablating.ablate import ENOUGH_SEEDS
+from medalist.experiments.ablating.questions import DRAWING
 from medalist.training.crossval import crossval
 from medalist.training.heads import heads
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import yaml
 
 from medalist.errors import RecipeError
-from medalist.experiments.questions import own_value
+from medalist.experiments.ablating.questions import own_value
 from medalist.pipeline.backbones import open_backbones, tuned_backbones
 from medalist.recipe import Recipe
 from medalist.training.layers import HEAD

@@ -16,10 +16,8 @@ from typing import Any
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.evidence.draws import bind
-from medalist.experiments.ablate import check_arms
-from medalist.experiments.arms import Arm, Done, carry_out, weights_of_all
-from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE, answered, asking, finish
-from medalist.experiments.questions import (
+from medalist.experiments.ablating.ablate import check_arms
+from medalist.experiments.ablating.questions import (
     ENOUGH_SEEDS,
     draws,
     hidden_by_blend,
@@ -27,6 +25,8 @@ from medalist.experiments.questions import (
     seeds_for,
     split_values,
 )
+from medalist.experiments.arms import Arm, Done, carry_out, weights_of_all
+from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.searching.children import Place, Runs
 from medalist.experiments.searching.climb import Limits, Plan, climb
 from medalist.experiments.searching.journal import Journal

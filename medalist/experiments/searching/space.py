@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from medalist.errors import RecipeError, near
-from medalist.experiments.questions import UNASKABLE, own_value, split_values
+from medalist.experiments.ablating.questions import UNASKABLE, own_value, split_values
 from medalist.experiments.searching.names import NAMES, SMOOTHING, key_of, usual
 from medalist.experiments.searching.rungs import rungs_of
 from medalist.recipe import Recipe, load_recipe

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medalist.evidence import Comparison, best_of_many, compare_seeds, holm, verdict
+from medalist.experiments.ablating.questions import Question, Value, lengthened, num_epochs
 from medalist.experiments.arms import ARMS, Done, against, require_paired
-from medalist.experiments.questions import Question, Value, lengthened, num_epochs
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medalist.data.table import ImageTable
-from medalist.experiments import rank_screen
-from medalist.experiments.rank_candidates import Candidate
-from medalist.experiments.rank_screen import ENOUGH, PARTS, Look, best, halve, parts_of
+from medalist.experiments.ranking import screen
+from medalist.experiments.ranking.candidates import Candidate
+from medalist.experiments.ranking.screen import ENOUGH, PARTS, Look, best, halve, parts_of
 from medalist.recipe import load_recipe
 
 RECIPE = load_recipe(metric="accuracy")
@@ -63,8 +63,8 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     def quick_looks(recipe: Any, features: Any, sights: Any, **_: Any) -> list[Look]:
         return [Look((one.name,), float(one.name), 0.1, len(features)) for (one,) in sights]
 
-    monkeypatch.setattr(rank_screen, "embed", embed)
-    monkeypatch.setattr(rank_screen, "quick_looks", quick_looks)
+    monkeypatch.setattr(screen, "embed", embed)
+    monkeypatch.setattr(screen, "quick_looks", quick_looks)
     return asked
 
 

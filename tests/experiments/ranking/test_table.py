@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from scipy.stats import spearmanr
 
-from medalist.experiments.rank_screen import Look
-from medalist.experiments.rank_table import _looks_text, command, correlation, correlation_text
+from medalist.experiments.ranking.screen import Look
+from medalist.experiments.ranking.table import _looks_text, command, correlation, correlation_text
 from medalist.recipe import load_recipe
 
 

@@ -15,9 +15,9 @@ from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.experiments.arms import Arm, Done, carry_out
 from medalist.experiments.folder import MEASURED, TABLE, answered, asking, finish
-from medalist.experiments.fusions import Fusions, Sight, fuse
-from medalist.experiments.rank_candidates import Candidate, Pace, open_candidates, pace
-from medalist.experiments.rank_screen import ENOUGH, Look, asking_for, best, halve, quick_looks
+from medalist.experiments.ranking.candidates import Candidate, Pace, open_candidates, pace
+from medalist.experiments.ranking.fusions import Fusions, Sight, fuse
+from medalist.experiments.ranking.screen import ENOUGH, Look, asking_for, best, halve, quick_looks
 from medalist.ledger import write_json
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import backbone_notes
@@ -90,7 +90,7 @@ def rank(
     }
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was ranked before"
-    from medalist.experiments.rank_table import draw_charts, result_of, text_of
+    from medalist.experiments.ranking.table import draw_charts, result_of, text_of
     from medalist.pipeline.checks import check, check_table
     from medalist.pipeline.way import read
 

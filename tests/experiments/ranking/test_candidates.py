@@ -10,7 +10,7 @@ import pytest
 from medalist.backbones import embedded_card
 from medalist.data.drawn import draw_competition
 from medalist.errors import BackboneError, RecipeError
-from medalist.experiments.rank_candidates import at_hand, open_candidates, pace
+from medalist.experiments.ranking.candidates import at_hand, open_candidates, pace
 from medalist.pipeline.way import read
 from medalist.recipe import Recipe, load_recipe
 

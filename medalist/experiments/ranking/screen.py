@@ -16,7 +16,7 @@ from medalist.data.table import ImageTable
 from medalist.ensembles.members import Members
 from medalist.evidence import estimate
 from medalist.evidence.draws import bind, sign
-from medalist.experiments.rank_candidates import Candidate
+from medalist.experiments.ranking.candidates import Candidate
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.way import embed, split

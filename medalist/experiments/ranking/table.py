@@ -19,9 +19,9 @@ from medalist.evidence import BestOfMany, Comparison, best_of_many
 from medalist.evidence.draws import bind, sign
 from medalist.experiments.arms import Done, against
 from medalist.experiments.charts import Mark, scatter
-from medalist.experiments.fusions import against_single, gain_of_fusing
-from medalist.experiments.rank import Ranking
-from medalist.experiments.rank_screen import best as best_first
+from medalist.experiments.ranking.fusions import against_single, gain_of_fusing
+from medalist.experiments.ranking.rank import Ranking
+from medalist.experiments.ranking.screen import best as best_first
 from medalist.recipe import Recipe
 
 BASELINE = "best single"

@@ -12,9 +12,9 @@ import pytest
 
 from medalist.evidence import compare
 from medalist.experiments.arms import Arm, Done
-from medalist.experiments.fusions import Fusions, Sight, against_single, fuse, gain_of_fusing, grown
-from medalist.experiments.rank_candidates import Candidate
-from medalist.experiments.rank_screen import Look
+from medalist.experiments.ranking.candidates import Candidate
+from medalist.experiments.ranking.fusions import Fusions, Sight, against_single, fuse, gain_of_fusing, grown
+from medalist.experiments.ranking.screen import Look
 from medalist.pipeline.decide import Truth
 from medalist.recipe import load_recipe
 

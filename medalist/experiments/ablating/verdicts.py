@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medalist.evidence import Comparison
+from medalist.experiments.ablating.judging import Row
 from medalist.experiments.charts import Mark, bars
-from medalist.experiments.judging import Row
 
 # Seconds spread from run to run; costs nearer than this are not told apart.
 CHEAPER = 0.8

@@ -14,8 +14,8 @@ import numpy as np
 from medalist.evidence import Comparison, compare, holm, two_sided, verdict
 from medalist.evidence.draws import Scored, bind, known, scored, sign
 from medalist.experiments.arms import Done, require_paired
-from medalist.experiments.rank_candidates import Candidate
-from medalist.experiments.rank_screen import Look, best
+from medalist.experiments.ranking.candidates import Candidate
+from medalist.experiments.ranking.screen import Look, best
 
 BEST = 6  # singles that may be fused
 PAIRS, TRIOS = 6, 3  # that are run in full

@@ -15,10 +15,8 @@ from typing import Any
 
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
-from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name, weights_of_all
-from medalist.experiments.folder import RECIPE, RESULT, TABLE, answered, asking, finish
-from medalist.experiments.judging import Row, corrected_score, rows_of
-from medalist.experiments.questions import (
+from medalist.experiments.ablating.judging import Row, corrected_score, rows_of
+from medalist.experiments.ablating.questions import (
     ENOUGH_SEEDS,
     Question,
     Value,
@@ -29,7 +27,9 @@ from medalist.experiments.questions import (
     seeded,
     seeds_for,
 )
-from medalist.experiments.verdicts import draw, recommended, sentence_of, table_of
+from medalist.experiments.ablating.verdicts import draw, recommended, sentence_of, table_of
+from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name, weights_of_all
+from medalist.experiments.folder import RECIPE, RESULT, TABLE, answered, asking, finish
 from medalist.metrics import metrics
 from medalist.pipeline import run_key
 from medalist.pipeline.backbones import choose

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medalist.errors import RecipeError
-from medalist.experiments.questions import (
+from medalist.experiments.ablating.questions import (
     DRAWING,
     ask,
     ask_all,

@@ -15,10 +15,10 @@ import pytest
 from medalist.data.drawn import draw_competition
 from medalist.errors import RecipeError, StoreError
 from medalist.evidence import compare
-from medalist.experiments import rank_screen
-from medalist.experiments.rank import rank
-from medalist.experiments.rank_candidates import open_candidates
-from medalist.experiments.rank_screen import halve, quick_looks
+from medalist.experiments.ranking import screen
+from medalist.experiments.ranking.candidates import open_candidates
+from medalist.experiments.ranking.rank import rank
+from medalist.experiments.ranking.screen import halve, quick_looks
 from medalist.pipeline.kept import load_truth, load_unseen
 from medalist.pipeline.way import embed, read
 from medalist.recipe import Recipe, load_recipe
@@ -88,8 +88,8 @@ def test_the_quick_look_is_a_run_of_ridge_alone(folder: Path, result: dict[str, 
 
 
 def test_halving_keeps_the_best_on_the_subset(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rank_screen, "FEWEST", 40)
-    monkeypatch.setattr(rank_screen, "ENOUGH", 1)
+    monkeypatch.setattr(screen, "FEWEST", 40)
+    monkeypatch.setattr(screen, "ENOUGH", 1)
     recipe = asking()
     candidates, _ = open_candidates(recipe, "any")
     kept, looks = halve(recipe, read(recipe, folder / "data"), candidates, cache=folder / "cache")

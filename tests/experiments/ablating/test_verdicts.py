@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from medalist.evidence import Comparison, verdict
-from medalist.experiments.judging import Row
-from medalist.experiments.verdicts import draw, recommended, sentence_of, table_of
+from medalist.experiments.ablating.judging import Row
+from medalist.experiments.ablating.verdicts import draw, recommended, sentence_of, table_of
 
 
 def row(value: str, gain: float | None = None, *, budget: int = 1, cost: float = 1.0, key: str = "finetune.sam") -> Row:
@@ -98,7 +98,8 @@ def test_bars_stand_in_the_order_of_the_one_number_that_differs(
 ) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(
-        "medalist.experiments.verdicts.bars", lambda marks, file, **rest: seen.append([mark.name for mark in marks])
+        "medalist.experiments.ablating.verdicts.bars",
+        lambda marks, file, **rest: seen.append([mark.name for mark in marks]),
     )
     draw([row("last 60 %"), row("last 100 %", 0.0), row("last 5 %", 0.0)], tmp_path / "a.png", metric="accuracy")
     draw([row("0.1"), row("null", 0.0), row("0.05", 0.0)], tmp_path / "b.png", metric="accuracy")
