@@ -53,6 +53,33 @@ def test_an_override_reaches_into_a_phase_that_was_written_or_not() -> None:
         load_recipe(None, ["finetune.phases[1].lr=0.01"], metric="accuracy")
 
 
+def test_a_section_that_comes_after_one_of_its_keys_keeps_it() -> None:
+    recipe = load_recipe("flowers", ["finetune.holdout=true", "finetune={phases: [{epochs: 3}]}"])
+    assert recipe.finetune is not None
+    assert recipe.finetune.holdout and recipe.finetune.phases[0].epochs == 3
+    assert recipe.finetune == load_recipe(None, ["metric=accuracy", f"finetune={SECTION}"]).finetune
+    again = load_recipe(None, ["metric=accuracy", "finetune.holdout=true", "finetune={holdout: false}", "finetune={}"])
+    assert again.finetune is not None and not again.finetune.holdout, "of one key the last counts"
+
+
+SECTION = "{phases: [{epochs: 3}], holdout: true}"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("finetune.holdout=true", "finetune=null"),
+        ("finetune.phases[0].lr=0.1", "finetune={phases: [{epochs: 3}]}"),
+        ("finetune.phases[0].lr=0.1", "finetune.phases=[{epochs: 3}]"),
+    ],
+)
+def test_what_would_throw_an_earlier_key_away_is_refused(earlier: str, later: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(None, ["metric=accuracy", earlier, later])
+    assert f"{later!r} would throw away {earlier!r}" in str(raised.value)
+    load_recipe(None, ["metric=accuracy", later.replace("null", "{}"), earlier])
+
+
 def test_a_missing_metric_says_what_to_type() -> None:
     with pytest.raises(RecipeError, match="type --metric NAME"):
         load_recipe()

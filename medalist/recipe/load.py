@@ -35,7 +35,8 @@ def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (),
 
     Args:
         source: a packaged recipe's name (`cats-dogs`), a YAML file, or None for the defaults.
-        overrides: `key=value` with dots for sections and YAML values: `folds.k=10`, `heads=[ridge, knn]`.
+        overrides: `key=value` with dots for sections and YAML values: `folds.k=10`, `heads=[ridge, knn]`; of one key
+            the last counts. A whole section takes the source's place, and keys of it that were typed before stay.
         keys: top-level keys with Python values; None is passed over.
 
     Raises:
@@ -45,8 +46,7 @@ def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (),
     for key, value in keys.items():
         if value is not None:
             tree[key] = value
-    for override in overrides:
-        _override(tree, override)
+    _lay_over(tree, overrides)
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
@@ -85,20 +85,46 @@ def _parse(text: str) -> Any:
     return yaml.load(text, Loader=TextLoader)  # a SafeLoader: plain data only
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def _lay_over(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Each override in turn; what was typed before a whole section is laid over that again, never lost in silence."""
+    typed: dict[str, str] = {}
+    for override in overrides:
+        key, value = _parsed(override)
+        _put(tree, key, value, override)
+        for earlier in [other for other in typed if other.startswith((f"{key}.", f"{key}["))]:
+            name, *deeper = earlier.removeprefix(key).removeprefix(".").replace("[", ".").split(".")
+            if not isinstance(value, dict) or (deeper and name in value):
+                raise RecipeError(
+                    f"{override!r} would throw away {typed[earlier]!r}, typed before it; leave one of them out, or type"
+                    f" {earlier} after it"
+                )
+            if name in value:  # the same key, said again
+                del typed[earlier]
+            else:
+                _put(tree, *_parsed(typed[earlier]), typed[earlier])
+        typed.pop(key, None)
+        typed[key] = override
+
+
+def _parsed(override: str) -> tuple[str, Any]:
     key, sign, text = override.partition("=")
     if not sign or not key.strip():
         raise RecipeError(f"{override!r} is not an override; type key=value, such as folds.k=10")
-    *sections, last = key.strip().split(".")
+    try:
+        return key.strip(), _parse(text)
+    except yaml.YAMLError as error:
+        hint = '; a layer is quoted inside: {train: "from: NAME"}' if "from:" in text else ""
+        raise RecipeError(f"{override!r}: {text!r} is not a YAML value{hint}") from error
+
+
+def _put(tree: dict[str, Any], key: str, value: Any, override: str) -> None:
+    """Set a key of a tree; `override` is named in what is told of a fault."""
+    *sections, last = key.split(".")
     for section in sections:
         tree = _inside(tree, section)
         if not isinstance(tree, dict):
             raise RecipeError(f"{override!r}: {section!r} is not a section of the recipe")
-    try:
-        tree[last] = _parse(text)
-    except yaml.YAMLError as error:
-        hint = '; a layer is quoted inside: {train: "from: NAME"}' if "from:" in text else ""
-        raise RecipeError(f"{override!r}: {text!r} is not a YAML value{hint}") from error
+    tree[last] = value
 
 
 def _inside(tree: dict[str, Any], section: str) -> Any:
