@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 
 from medalist.data.decode import decode
-from medalist.experiments.charts import COLOURS, Mark, _figure, _write_names, bars, scatter
+from medalist.experiments.charts import (
+    COLOURS,
+    Mark,
+    Panel,
+    Timeline,
+    _bar_box,
+    _figure,
+    _text_box,
+    _write_names,
+    bars,
+    log_ticks,
+    panels,
+    scatter,
+)
 
 LONG = [
     "eva02_large_patch14_448.mim_m38m_ft_in22k_in1k",
@@ -50,13 +63,36 @@ def test_the_same_marks_draw_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_names_lie_apart_and_inside_the_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    points = [Mark(name, float(v), 0.0, float(at)) for name, v, at in zip(LONG, *rng.random((2, 4)), strict=True)]
-    figure, axes = _figure(height=5)
+    points = [Mark(name, float(v), 0.05, float(at)) for name, v, at in zip(LONG, *rng.random((2, 4)), strict=True)]
+    figure, (axes,) = _figure(height=5, heights=[1])
     axes.plot([mark.at for mark in points], [mark.value for mark in points], "o")
     _write_names(figure, axes, points)
     frame = axes.get_window_extent()
-    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts if text.get_visible()}
+    boxes = {text.get_text(): _text_box(text, figure) for text in axes.texts if text.get_visible()}
     assert {name.replace("\n", " ") for name in boxes} == set(LONG)
     for name, box in boxes.items():
         assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
         assert not any(box.overlaps(other) for label, other in boxes.items() if label != name)
+        assert not any(box.overlaps(_bar_box(axes, mark)) for mark in points)
+
+
+@pytest.mark.parametrize(("low", "high"), [(70, 105), (3.5e-5, 3.3e-4), (4.1, 4.6), (0.5, 2000), (1.2, 11)])
+def test_a_logarithmic_axis_has_a_handful_of_ticks_within_it(low: float, high: float) -> None:
+    ticks = log_ticks(low, high)
+    assert 4 <= len(ticks) <= 9 and all(low <= tick <= high for tick in ticks)
+    room = np.diff(np.log(ticks)) / np.log(high / low)
+    assert room.min() > 0.05  # of the axis: their numbers do not touch
+
+
+def test_two_measures_are_two_panels_and_a_time_has_its_line(tmp_path: Path) -> None:
+    parts = [Panel([Mark("flip", 0.1, 0.1, verdict="equal")], "a"), Panel([Mark("hue", -1, 0.1, verdict="worse")], "b")]
+    panels(parts, tmp_path / "panels.png", title="t")
+    bars(parts[0].marks, tmp_path / "bars.png", title="t", axis="a")
+    heights = [decode((tmp_path / name).read_bytes()).shape[0] for name in ("panels.png", "bars.png")]
+    assert heights[0] > heights[1]
+    points = [Mark("first", 0.5, 0.01, 37.0), Mark("second", 0.6, 0.01, 70.0, "better")]
+    over = Timeline([(37.0, 0.5), (70.0, 0.6)], 120.0, str)
+    scatter(points, tmp_path / "time.png", title="t", x="time", y="score", over=over)
+    picture_HWC = decode((tmp_path / "time.png").read_bytes())
+    blue_HW = (picture_HWC == [0x1A, 0x5F, 0xB4]).all(axis=2)
+    assert blue_HW.sum(axis=1).max() > 100  # pixels of a row: the line, not the first mark alone

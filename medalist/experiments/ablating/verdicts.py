@@ -134,7 +134,7 @@ def draw(rows: Sequence[Row], file: Path, *, metric: str) -> None:
         )
         for row in _in_order(rows)
     ]
-    bars(marks, file, title=rows[0].key, axis=f"gain in {metric} over {rows[0].value}, with 1 standard error")
+    bars(marks, file, title=rows[0].key, axis=f"gain in {metric} over {rows[0].value}", baseline="the recipe's own")
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medalist.evidence import Comparison
-from medalist.experiments.charts import Mark, bars
+from medalist.experiments.charts import Mark, Panel, panels
 
 if TYPE_CHECKING:
     from medalist.experiments.augmenting.augment import Findings
@@ -97,12 +97,16 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def chart(found: Findings, file: Path) -> None:
-    """Effects as bars, the largest on top; what the probe rejected below, with its own gain."""
+    """Effects as bars, the largest on top; what the probe rejected in a panel of its own: another measure."""
     order = sorted(found.effects, key=lambda one: -found.effects[one].difference)
     marks = [Mark(one, e.difference, e.stderr, verdict=e.verdict) for one, e in ((o, found.effects[o]) for o in order)]
-    marks += [
-        Mark(f"{one} (by itself)", probed.gain.difference, probed.gain.stderr, verdict="worse")
+    lost = [
+        Mark(one, probed.gain.difference, probed.gain.stderr, verdict="worse")
         for one, probed in found.probed.items()
         if probed.lost
     ]
-    bars(marks, file, title="What each augmentation does", axis=f"effect on {found.metric}, positive is better")
+    both = (
+        Panel(marks, f"effect on {found.metric} among the others, positive is better"),
+        Panel(lost, f"gain in {found.metric} by itself: rejected, the label does not survive"),
+    )
+    panels([part for part in both if part.marks], file, title="What each augmentation does")
