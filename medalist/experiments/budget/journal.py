@@ -110,7 +110,7 @@ def _tried(fields: dict[str, Any]) -> Tried:
 
 
 def table(tried: Sequence[Tried]) -> str:
-    """A line a step: score with its error, gain with its error, verdict, seconds taken and foreseen."""
+    """A line a step: score with its error, gain with its error, verdict, seconds taken; foreseen, but for the first."""
     head = ("step", "score", "gain against the incumbent", "", "seconds", "forecast", "at")
     lines = [head, *(_cells(one) for one in tried)]
     wide = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -131,7 +131,7 @@ def _cells(one: Tried) -> tuple[str, ...]:
         gain_text(one),
         one.outcome,
         f"{one.seconds:.0f}",
-        f"{one.forecast_s:.0f}",
+        "" if one.outcome == FIRST else f"{one.forecast_s:.0f}",
         told(one.used_s),
     )
 

@@ -224,7 +224,7 @@ class Loop:
         before = [one for one in self.tried if one.kind == step.kind and one.gain is not None]
         gains = ", ".join(f"{one.gain:+.4f} {one.verdict}" for one in before)
         such = f"; such steps so far: {gains}" if before else ""
-        return f"forecast {seconds:.0f} s (up to {seconds * self.pace.margin:.0f}){such}"
+        return f"forecast {seconds:.0f} s ({seconds * self.pace.margin:.0f} with margin){such}"
 
     def outcome_text(self, one: Tried) -> str:
         """What a step brought."""
@@ -234,10 +234,10 @@ class Loop:
         score = f"{metric} {one.score:.4f} +- {one.stderr:.4f}"
         if one.outcome == journal.FIRST:
             return f"{told(one.used_s)}  {name}: {score}; the first submission stands"
-        minutes = one.used_s / 60
-        rate = f"{gained(self.tried):+.4f} in {told(one.used_s)}, {gained(self.tried) / minutes:+.4f} a minute"
-        what = "its blend" if one.runs[1:] and one.arm else "it"
-        return f"{told(one.used_s)}  {name}: {score}; {what}: {gain_text(one)}, {one.outcome}; gained so far {rate}"
+        what = "its blend with the best so far" if one.runs[1:] and one.arm else "against the best so far"
+        total, minutes = gained(self.tried), one.used_s / 60
+        rate = f"; gained so far {total:+.4f}, {total / minutes:+.4f} a minute" if total else ""
+        return f"{told(one.used_s)}  {name}: {score}; {what}: {gain_text(one)}, {one.outcome}{rate}"
 
 
 def _called(step: Step, arm: Arm | None) -> str:

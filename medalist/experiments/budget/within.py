@@ -216,8 +216,8 @@ def _conclude(loop: Loop, out: Path) -> str:
     summary = json.loads((out / "summary.json").read_bytes())
     lines = [
         journal.table(loop.tried),
-        f"{metric} {summary['score']:.4f} +- {summary['score_stderr']:.4f}: {_what(held)}, gained"
-        f" {gained(loop.tried):+.4f} on the first submission, step by step; {_why(loop)}",
+        f"{metric} {summary['score']:.4f} +- {summary['score_stderr']:.4f}: {_what(held)}, {_gained(loop.tried)};"
+        f" {_why(loop)}",
         *_beside(loop.tried, out),
         _where(out, summary["submission"]),
     ]
@@ -234,6 +234,12 @@ def _conclude(loop: Loop, out: Path) -> str:
     if late := max(0.0, -loop.clock.left()):
         lines.append(f"late by {late:.0f} s: {told(loop.clock.used())} of {told(loop.clock.budget_s)}")
     return "\n".join(lines)
+
+
+def _gained(tried: Sequence[Tried]) -> str:
+    """What all replacements brought together."""
+    total = gained(tried)
+    return f"gained {total:+.4f} on the first submission, step by step" if total else "the first submission stands"
 
 
 def _what(held: Tried) -> str:
@@ -273,13 +279,22 @@ def _where(out: Path, submission: str | None) -> str:
 
 
 def _draw(loop: Loop, out: Path) -> list[str]:
-    """The score of what was tried over the time."""
-    from medalist.experiments.charts import Mark, scatter
+    """The score of what was tried over the time, the best so far as a line."""
+    from medalist.experiments.charts import Mark, Timeline, scatter
 
     marks = [
-        Mark(one.arm or one.step, one.challenger, one.stderr or 0.0, one.used_s / 60, one.verdict)
+        Mark(one.arm or one.step, one.challenger, one.stderr or 0.0, one.used_s, one.verdict)
         for one in loop.tried
         if one.challenger is not None
     ]
-    scatter(marks, out / CHART, title="what was tried within the time", x="minutes", y=loop.asked.recipe.metric)
+    best = [(one.used_s, one.challenger) for one in loop.tried if one.replaced and one.challenger is not None]
+    scatter(
+        marks,
+        out / CHART,
+        title="score of each step; the line is the best so far",
+        x="time",
+        y=loop.asked.recipe.metric,
+        baseline="first submission",
+        over=Timeline(best, loop.clock.budget_s, told),
+    )
     return [CHART]

@@ -60,6 +60,13 @@ def test_the_incumbent_is_the_last_that_replaced_and_gains_add_up() -> None:
     assert journal.gained(steps) == 0.35
 
 
+def test_nothing_was_foreseen_of_the_first_step() -> None:
+    head, first, second = journal.table([step("one", journal.FIRST), step("two", journal.KEPT, 0.1)]).splitlines()
+    assert head.split()[-3:] == ["seconds", "forecast", "at"]
+    assert first.split()[-3:] == ["first", "61", "1:15"]
+    assert second.split()[-3:] == ["61", "5", "1:15"]
+
+
 def test_the_runner_up_is_the_best_gain_since_the_incumbent() -> None:
     before = [step("one", journal.FIRST), step("old", journal.KEPT, 0.9), step("two", journal.REPLACED, 0.1)]
     assert journal.runner_up(before) is None

@@ -104,6 +104,7 @@ def test_all_steps_in_their_order_then_it_stops_early() -> None:
     assert loop.ended == NO_IDEA and world.now < 200
     # All are equal: the first, then what is on the way to the run without a budget, and nothing beside it.
     assert world.shown == ["rank a", "fuse 2 backbones", "2 views of 2 backbones"]
+    assert not any("gained" in loop.outcome_text(one) for one in loop.tried)
 
 
 def test_only_what_is_better_replaces() -> None:
@@ -119,6 +120,9 @@ def test_only_what_is_better_replaces() -> None:
         "2 views of 2 backbones": journal.KEPT,
         "blend 4 runs": journal.KEPT,
     }
+    kept, taken, blended = (loop.outcome_text(loop.tried[place]) for place in (1, 2, 4))
+    assert "; against the best so far: +0.0190 +- 0.0100 not distinguishable, not taken" in kept
+    assert "replaces; gained so far +0.0400" in taken and "against the best so far: -0.0500" in blended
     assert world.shown == ["rank a", "fuse 2 backbones"]
     assert [held for _, held in world.met] == ["rank a", "rank a", *["fuse 2 backbones"] * 3]
 
