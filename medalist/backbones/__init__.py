@@ -51,7 +51,12 @@ def open_backbone(name: str, *, cards: Path | None = None) -> Backbone:
             f"unknown backbone {name!r}{near(name, known)}; expected a card, {EMBEDDED!r} or a pretrained timm name"
             f" ({places}); `medalist backbones` lists recommended ones"
         )
-    return hub.open_hub(name)
+    try:
+        return hub.open_hub(name)
+    except BackboneError as error:
+        if not (meant := near(name, list_cards(cards_folder(cards)))):
+            raise
+        raise BackboneError(f"{error}{meant} That card is at hand") from error
 
 
 def _at_hand(name: str, cards: Path | None) -> Backbone | None:

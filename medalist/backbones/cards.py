@@ -129,10 +129,15 @@ def cards_folder(cards: Path | None) -> Path | None:
     """The folder of cards: the given one, else the environment's `MEDALIST_CARDS`, else None.
 
     Raises:
-        BackboneError: the folder does not exist.
+        BackboneError: the folder does not exist, or is a file.
     """
     folder = cards if cards is not None else Path(os.environ[CARDS]) if os.environ.get(CARDS) else None
     if folder is not None and not folder.is_dir():
+        if folder.is_file():
+            raise BackboneError(
+                f"{folder} is a file, expected a folder of cards; type --cards {folder.parent}, or that card alone:"
+                f" --backbone {folder}"
+            )
         raise BackboneError(f"the folder of cards {folder} does not exist; correct --cards or {CARDS}")
     return folder
 

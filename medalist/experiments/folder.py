@@ -24,6 +24,14 @@ QUESTION, MEASURED, TABLE, RESULT = "question.json", "measured.json", "table.txt
 RECIPE, BEST, JOURNAL = "recipe.yaml", "best.yaml", "optuna.journal"  # of ablate, of search
 INCUMBENT, BUDGET, EVENTS = "incumbent", "budget.json", "events.jsonl"  # of run --budget
 VIEWS = "views"  # features that only a killed `ablate --augment` needs
+VERBS = {
+    "rank": "`rank`",
+    "search": "`search`",
+    "ablate": "`ablate --vary`",
+    "augment": "`ablate --augment`",
+    "budget": "`run --budget`",
+}  # by what their questions say
+LONGEST = 200  # characters of an earlier question in an error
 TOLD = 3  # names of strange files in an error
 
 
@@ -43,7 +51,8 @@ def answered(out: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     if held != json.loads(json.dumps(key)):
         changed = sorted(part for part in {*held, *key} if held.get(part) != json.loads(json.dumps(key.get(part))))
         raise StoreError(
-            f"{out} holds another question (different: {', '.join(changed)}); choose another --out, or add --overwrite"
+            f"{out} holds another question (different: {', '.join(changed)}): {_asked(held)}; choose another"
+            " --out, or add --overwrite"
         )
     return dict(json.loads((out / RESULT).read_bytes())) if (out / RESULT).is_file() else None
 
@@ -85,6 +94,22 @@ def finish(out: Path, result: dict[str, Any], table: str) -> None:
     """
     write_atomic(out / TABLE, (table + "\n").encode("utf-8", "surrogateescape"))
     write_json(out / RESULT, result)
+
+
+def _asked(key: dict[str, Any]) -> str:
+    """The question of a key in words, as far as the key tells it."""
+    recipe = key.get("recipe", {})
+    values = [name for name in key.get("arms", ()) if not name.startswith("baseline")]
+    parts = [
+        VERBS.get(key.get("question") or key.get("verb") or key.get("kind", ""), "of another version"),
+        f"by {recipe['metric']}" if "metric" in recipe else "",
+        f"over {', '.join(key['space'])}" if "space" in key else "",
+        f"over {' | '.join(key['factors'])}" if "factors" in key else "",
+        f"of {', '.join(values)}" if values else "",
+        f"with {', '.join(recipe['backbones'])}" if recipe.get("backbones") else "",
+    ]
+    told = " ".join(filter(None, parts))
+    return told if len(told) <= LONGEST else f"{told[: LONGEST - 3]}..."
 
 
 def _reset(out: Path) -> None:

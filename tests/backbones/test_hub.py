@@ -153,6 +153,14 @@ def test_an_unreachable_hub_says_so_and_what_to_do(home: Path) -> None:
         open_backbone(NAME)
 
 
+def test_an_unreachable_name_offers_a_card_at_hand_of_a_near_one(home: Path) -> None:
+    cards = home / "cards"
+    cards.mkdir()
+    (cards / "test_resnet.json").touch()
+    with pytest.raises(BackboneError, match=r"cannot be reached .*; did you mean 'test_resnet'\? That card is at hand"):
+        open_backbone(NAME, cards=cards)
+
+
 def test_weights_outside_the_hub_ask_for_a_card(home: Path) -> None:
     with pytest.raises(BackboneError, match=r"write a card"):
         open_backbone("gcvit_base.in1k")

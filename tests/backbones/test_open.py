@@ -19,6 +19,13 @@ def test_an_unknown_name_offers_the_near_one(card_folder: Path) -> None:
         open_backbone("resnet50.tv_in1")
 
 
+def test_a_card_is_no_folder_of_cards(card_folder: Path) -> None:
+    card = card_folder / "test_resnet.json"
+    with pytest.raises(BackboneError) as raised:
+        open_backbone("test_resnet", cards=card)
+    assert f"type --cards {card_folder}, or that card alone: --backbone {card}" in str(raised.value)
+
+
 def test_a_description_is_json(card_folder: Path) -> None:
     import json
 

@@ -35,6 +35,27 @@ def test_another_question_is_refused_by_what_differs_until_it_is_overwritten(tmp
     assert answered(tmp_path, other) is None
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ({"question": "rank", "license": "any"}, "`rank` by accuracy with a, b"),
+        ({"question": "search", "space": ["taps=[x, y]"]}, "`search` by accuracy over taps=[x, y] with a, b"),
+        (
+            {"verb": "ablate", "arms": {"baseline": "", "normalise=l2": ""}},
+            "`ablate --vary` by accuracy of normalise=l2",
+        ),
+        ({"question": "augment", "factors": ["flip", "hue"]}, "`ablate --augment` by accuracy over flip | hue"),
+        ({"kind": "budget"}, "`run --budget` by accuracy"),
+    ],
+)
+def test_the_question_that_a_folder_holds_is_told_in_words(tmp_path: Path, key: dict[str, object], said: str) -> None:
+    with asking(tmp_path, {**key, "recipe": {"metric": "accuracy", "backbones": ["a", "b"]}}):
+        pass
+    with pytest.raises(StoreError) as raised:
+        answered(tmp_path, {"question": "another"})
+    assert f"): {said}" in str(raised.value)
+
+
 @pytest.mark.parametrize("name", ["table.txt", "recipe.yaml", "heads.png", "run.json"])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_files_that_no_experiment_wrote_are_left_alone(tmp_path: Path, name: str, overwrite: bool) -> None:

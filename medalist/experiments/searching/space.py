@@ -146,6 +146,10 @@ def _entries(texts: Iterable[str], faults: list[str]) -> Iterator[str]:
 def _dimension(recipe: Recipe, entry: str, task: str) -> Dimension:
     """An entry by its form."""
     name, sign, text = (part.strip() for part in entry.partition("="))
+    short = name.removeprefix("finetune.")
+    if short != name and short in NAMES and not (sign and key_of(recipe, short) == name):
+        values = f"{short}={text}" if sign else f"{short} for its usual values, or {short}=(low..high)"
+        raise RecipeError(f"{name}: a space calls it {short}; type {values}")
     if not sign and name not in NAMES:
         raise RecipeError(
             f"{name!r} has no usual values{near(name, NAMES)}; known names: {', '.join(NAMES)};"
@@ -188,7 +192,9 @@ def _refused(recipe: Recipe, dimension: Dimension) -> Iterator[str]:
         try:
             tried = with_values(recipe, [dimension], {dimension.name: text})
         except RecipeError as error:
-            yield from (f"{dimension.name}: {line.strip()}" for line in str(error).splitlines()[1:] or [str(error)])
+            lines = [line.strip() for line in str(error).splitlines()[1:] or [str(error)]]
+            named = f"{dimension.name}: "  # a fault names its key, which may be the name
+            yield from (named + line.removeprefix(named) for line in lines)
             continue
         if tried.finetune is not None and tried.finetune.steer == "fold":
             yield "finetune.steer=fold scores rows that chose the epoch, too good to be followed; take none or inner"

@@ -65,6 +65,22 @@ def test_smoothing_is_an_argument_of_the_tasks_loss() -> None:
         parse(balanced, "smoothing")  # `true` is no Python literal: the loss itself is refused, in its own words
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("finetune.lr=(0.1..0.2)", "finetune.lr: a space calls it lr; type lr=(0.1..0.2)"),
+        ("finetune.lr", "finetune.lr: a space calls it lr; type lr for its usual values, or lr=(low..high)"),
+        ("finetune.epoch=[1, 2]", "finetune.epoch: no such key"),
+    ],
+)
+def test_a_key_is_told_once_and_by_its_name(typed: str, said: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        parse(TUNED, typed)
+    first, line, *more = str(raised.value).splitlines()
+    assert first == "--space has faults:" and not more
+    assert line.strip().startswith(said)
+
+
 number = st.floats(1e-6, 1e6).map(lambda value: float(f"{value:.4g}"))
 
 
