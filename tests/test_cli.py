@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from medalist.cli import main
+from medalist.cli.app import epoch_line
+from medalist.progress import Event
+
 
 def medalist(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -20,6 +24,49 @@ def test_an_error_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert process.stderr.startswith("error: ")
     assert "Traceback" not in process.stderr
+
+
+def test_a_missing_metric_lists_them(tmp_path: Path) -> None:
+    process = medalist("run", tmp_path)
+    assert process.returncode == 1
+    assert "type --metric NAME" in process.stderr and "metrics: accuracy, average_precision," in process.stderr
+
+
+def test_two_questions_are_one_too_many(tmp_path: Path) -> None:
+    process = medalist("ablate", tmp_path, "--vary", "normalise=none,l2", "--augment", "flip")
+    assert process.returncode == 2 and "two questions were given" in process.stderr
+
+
+def test_an_interrupt_says_that_the_same_command_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("medalist.pipeline.run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["medalist", "run", str(tmp_path), "--metric", "accuracy"])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    assert raised.value.code == 130
+    assert capsys.readouterr().err.strip() == "stopped; the same command goes on where it was"
+
+
+def test_logs_get_a_line_an_arm_and_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    epoch = {"epoch": 2, "loss": 0.5, "lr": 0.0001 / 3, "epoch_s": 4.0}
+    for event in (
+        Event("arms", 1, 3, 8.0, {"arm": "normalise=l2"}),
+        Event("runs", 0, 0, 0.0, {"arm": "001-folds"}),
+        Event("arms", 0, 0, 8.0, {"ended": "normalise=l2", "told": "accuracy 0.9000 +- 0.0100, 8 s"}),
+        Event("embed", 3, 10, 1.0),
+        Event("tune fold 0", 2, 4, 8.0, epoch),
+    ):
+        epoch_line(event)
+    assert capsys.readouterr().err.splitlines() == [
+        "arms: normalise=l2, 2 of 3",
+        "runs: 001-folds",
+        "arms: normalise=l2 ended, accuracy 0.9000 +- 0.0100, 8 s",
+        "tune fold 0: epoch 2, loss 0.5, lr 3.33e-05, 8 s left of this training",
+    ]
 
 
 def test_check_says_what_the_folder_is(shared: object, tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
+from medalist.errors import RecipeError
 from medalist.progress import Event, Sink
+
+if TYPE_CHECKING:
+    from medalist.recipe import Recipe
 
 
 class Verbs(TyperGroup):
@@ -55,16 +59,43 @@ def adopt(references: Sequence[str]) -> None:
             metrics.adopt(reference)
 
 
+def recipe_of(
+    source: str | None, overrides: Sequence[str] | None, *, metric: str | None, backbones: Sequence[str], cards: Any
+) -> Recipe:
+    """The recipe that was typed; where it lacks a metric, the error lists them, which `recipe` does not know."""
+    from medalist.recipe import load_recipe
+
+    keys = {"metric": metric, "backbones": tuple(backbones) or None, "cards": cards and str(cards.resolve())}
+    try:
+        return load_recipe(source, overrides or (), **keys)
+    except RecipeError as error:
+        from pydantic import ValidationError
+
+        faults = error.__cause__.errors() if isinstance(error.__cause__, ValidationError) else ()
+        if not any(fault["loc"] == ("metric",) and fault["type"] == "missing" for fault in faults):
+            raise
+        from medalist.metrics import metrics
+
+        raise RecipeError(f"{error}\n  metrics: {', '.join(metrics)}") from error
+
+
 def epoch_line(event: Event) -> None:
     """What logs get to see of a long training, or of the many runs of an experiment."""
-    if "arm" in event.note:
-        print(f"{event.stage}: {event.note['arm']}, {event.done + 1} of {event.total}", file=sys.stderr, flush=True)
-    if "epoch_s" in event.note:
+    note = event.note
+    if "arm" in note:
+        place = f", {event.done + 1} of {event.total}" if event.total else ""
+        print(f"{event.stage}: {note['arm']}{place}", file=sys.stderr, flush=True)
+    if "ended" in note:
+        print(f"{event.stage}: {note['ended']} ended, {note['told']}", file=sys.stderr, flush=True)
+    if "epoch_s" in note:
         told = ", ".join(
-            f"{key} {event.note[key]}" for key in ("loss", "metric", "lr", "images_s") if key in event.note
+            f"{key} {note[key]:.3g}" if key == "lr" else f"{key} {note[key]}"
+            for key in ("loss", "metric", "lr", "images_s")
+            if key in note
         )
         left_s = event.seconds / event.done * (event.total - event.done)
-        print(f"{event.stage}: epoch {event.note['epoch']}, {told}, {left_s:.0f} s left", file=sys.stderr, flush=True)
+        left = f"{left_s:.0f} s left of this training"  # other folds, and the refit, are trainings of their own
+        print(f"{event.stage}: epoch {note['epoch']}, {told}, {left}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars
+from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars, recipe_of
 
 
 @app.command()
@@ -44,7 +45,9 @@ def ablate(
     allow_code: Code = None,
 ) -> None:
     """Which value of a recipe key is best, or which augmentations help, with errors; "no difference" is an answer."""
-    if bool(vary) == (augment is not None):
+    if vary and augment is not None:
+        raise typer.BadParameter("two questions were given, --vary and --augment; run them one after the other")
+    if not vary and augment is None:
         raise typer.BadParameter(
             "expected one question: --vary KEY=VALUE,VALUE such as --vary normalise=none,l2, or --augment 'flip | hue'"
         )
@@ -54,15 +57,9 @@ def ablate(
         raise typer.BadParameter(
             "--views and --images are for --augment; a key is a question: --vary views=center,flip"
         )
-    from medalist.recipe import load_recipe
 
     adopt(allow_code or ())
-    keys = {
-        "metric": metric,
-        "backbones": tuple(backbone) if backbone else None,
-        "cards": cards and str(cards.resolve()),
-    }
-    baseline = load_recipe(recipe, overrides or (), **keys)
+    baseline = recipe_of(recipe, overrides, metric=metric, backbones=backbone or (), cards=cards)
     with bars() as sink:
         common: dict[str, Any] = {"cache": cache, "sink": sink, "overwrite": overwrite}
         if augment is not None:
@@ -70,11 +67,14 @@ def ablate(
 
             given = {"views": views, "images": images}
             sizes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-            text = ask(baseline, data, out, augment, **sizes, **common)
+            say = partial(typer.echo, err=True)
+            text = ask(baseline, data, out, augment, code=allow_code or (), say=say, **sizes, **common)
         else:
             from medalist.experiments.ablating.ablate import ablate as answer
 
-            text = answer(baseline, data, out, vary or (), seeds=seeds, double=not no_double, **common)
+            text = answer(
+                baseline, data, out, vary or (), seeds=seeds, double=not no_double, code=allow_code or (), **common
+            )
     print(text)
 
 
@@ -97,15 +97,14 @@ def rank(
 ) -> None:
     """Which backbone for DATA, and which two or three together: frozen features, paired folds, pace and licence."""
     from medalist.experiments.ranking.rank import rank as compare
-    from medalist.recipe import load_recipe
 
     adopt(allow_code or ())
     # A comma inside parentheses belongs to the name.
     names = tuple(name.strip() for text in backbones or () for name in re.split(r",(?![^(]*\))", text) if name.strip())
-    keys = {"metric": metric, "backbones": names or None, "cards": cards and str(cards.resolve())}
-    resolved = load_recipe(recipe, overrides or (), **keys)
+    resolved = recipe_of(recipe, overrides, metric=metric, backbones=names, cards=cards)
     with bars() as sink:
-        text = compare(resolved, data, out, license=license, cache=cache, sink=sink, overwrite=overwrite)
+        common: dict[str, Any] = {"cache": cache, "sink": sink, "overwrite": overwrite, "code": allow_code or ()}
+        text = compare(resolved, data, out, license=license, **common)
     print(text)
 
 
@@ -144,14 +143,8 @@ def search(
     from medalist.experiments.searching.children import Place
     from medalist.experiments.searching.climb import Limits
     from medalist.experiments.searching.search import search as find
-    from medalist.recipe import load_recipe
 
-    keys = {
-        "metric": metric,
-        "backbones": tuple(backbone) if backbone else None,
-        "cards": cards and str(cards.resolve()),
-    }
-    given = load_recipe(recipe, overrides or (), **keys)
+    given = recipe_of(recipe, overrides, metric=metric, backbones=backbone or (), cards=cards)
     place = Place(data, out, cache, tuple(allow_code or ()))
     limits = Limits(20 if trials is None and hours is None else trials, hours, seeds)
     wanted = None if jobs == "auto" else int(jobs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars
+from medalist.cli.app import Cache, Cards, Code, Data, Licence, Overrides, adopt, app, bars, recipe_of
 from medalist.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -72,18 +72,11 @@ def run(
     allow_code: Code = None,
 ) -> None:
     """Do it all: features, heads, out-of-fold score, decisions, and a checked submission in --out."""
-    from medalist.recipe import load_recipe
-
     adopt(allow_code or ())
     settings = list(overrides or ())
     settings += [f"folds.k={folds}"] if folds is not None else []
     settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
-    keys = {
-        "metric": metric,
-        "backbones": tuple(backbone) if backbone else None,
-        "cards": cards and str(cards.resolve()),
-    }
-    resolved = load_recipe(recipe, settings, **keys)
+    resolved = recipe_of(recipe, settings, metric=metric, backbones=backbone or (), cards=cards)
     if preflight and budget is not None:
         raise RecipeError("--preflight forecasts one run, --budget plans several; type one of the two")
     if preflight:

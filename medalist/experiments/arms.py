@@ -6,6 +6,7 @@ can be blended, diagnosed or handed in. Axes: N scored rows.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from medalist.pipeline.backbones import weights_of
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.kept import load_table, load_truth, load_unseen
 from medalist.pipeline.learners import slug
-from medalist.progress import Sink, ignore
+from medalist.progress import Event, Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import hash_json
 
@@ -76,8 +77,24 @@ def carry_out(arm: Arm, root: Path, out: Path, *, cache: Path | None = None, sin
     Raises: as `pipeline.run`.
     """
     folder = out / ARMS / folder_name(arm.name)
+    start = time.perf_counter()
     summary = run(arm.recipe, root, folder, cache=cache, sink=sink)
+    seconds = time.perf_counter() - start
+    told = f"{summary.metric} {summary.score:.4f} +- {summary.score_stderr:.4f}, {seconds:.0f} s"
+    sink(Event("arms", 0, 0, seconds, {"ended": arm.name, "told": told}))
     return Done(arm, folder, tuple(load_table(folder).ids), summary, load_truth(folder), load_unseen(folder))
+
+
+def carry_out_all(
+    arms: Sequence[Arm], root: Path, out: Path, *, cache: Path | None = None, sink: Sink = ignore
+) -> list[Done]:
+    """Run arms one after the other, telling which begins; see `carry_out`."""
+    done, start = list[Done](), time.perf_counter()
+    for arm in arms:
+        sink(Event("arms", len(done), len(arms), time.perf_counter() - start, {"arm": arm.name}))
+        done.append(carry_out(arm, root, out, cache=cache, sink=sink))
+    sink(Event("arms", len(arms), len(arms), time.perf_counter() - start))
+    return done
 
 
 def folder_name(name: str) -> str:

@@ -28,6 +28,15 @@ main()
 """
 
 
+def shared_options(cache: Path | None, code: Sequence[str]) -> list[str]:
+    """What a run needs of what was typed for its experiment, beside its recipe.
+
+    >>> shared_options(Path("bank"), ["mine:score"])
+    ['--cache=bank', '--allow-code=mine:score']
+    """
+    return [*([f"--cache={cache}"] if cache is not None else []), *(f"--allow-code={one}" for one in code)]
+
+
 def begin(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """Start `medalist ARGUMENTS`.
 

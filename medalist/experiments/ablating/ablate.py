@@ -30,6 +30,7 @@ from medalist.experiments.ablating.questions import (
 from medalist.experiments.ablating.verdicts import draw, recommended, sentence_of, table_of
 from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name, weights_of_all
 from medalist.experiments.folder import RECIPE, RESULT, TABLE, answered, asking, finish
+from medalist.experiments.process import shared_options
 from medalist.metrics import metrics
 from medalist.pipeline import run_key
 from medalist.pipeline.backbones import choose
@@ -52,6 +53,7 @@ def ablate(
     cache: Path | None = None,
     sink: Sink = ignore,
     overwrite: bool = False,
+    code: Sequence[str] = (),
 ) -> str:
     """Answer each question `KEY=a,b,c` by runs in `out/arms`; the table, a sentence a key, what to type next.
 
@@ -66,6 +68,7 @@ def ablate(
         cache: see `pipeline.run`.
         sink: takes progress events, `arms` among them.
         overwrite: replace another experiment in `out`.
+        code: MODULE:FUNCTION of the user's own metrics, for the command to type next.
 
     Raises:
         RecipeError: all faults of the questions, then all those of the arms' recipes, before the first run.
@@ -89,7 +92,8 @@ def ablate(
         write_atomic(out / RECIPE, recipe.to_yaml().encode())
         runs = _carried_out(arms, seeds, root, out, cache=cache, sink=sink)
         answers = [_answer(question, runs, question in longer, out) for question in questions]
-        text, facts = _told(list(arms.values()), answers, runs[recipe.hash], notes, root, out)
+        command = ["medalist", "run", str(root), "--recipe", str(out / RECIPE), *shared_options(cache, code)]
+        text, facts = _told(list(arms.values()), answers, runs[recipe.hash], notes, command, out)
         finish(out, facts, text)
     return text
 
@@ -188,12 +192,17 @@ def _answer(question: Question, runs: Mapping[str, Sequence[Done]], double: bool
 
 
 def _told(
-    arms: Sequence[Arm], answers: Sequence[Answer], own: Sequence[Done], notes: Sequence[str], root: Path, out: Path
+    arms: Sequence[Arm],
+    answers: Sequence[Answer],
+    own: Sequence[Done],
+    notes: Sequence[str],
+    command: Sequence[str],
+    out: Path,
 ) -> tuple[str, dict[str, Any]]:
     """What is printed, and the same for machines."""
     metric = own[0].arm.recipe.metric
     overrides = [f"{answer.key}={answer.best.value}" for answer in answers if answer.best is not None]
-    command = shlex.join(["medalist", "run", str(root), "--recipe", str(out / RECIPE), *overrides])
+    typed = shlex.join([*command, *overrides])
     files = [out / name for name in (TABLE, RESULT, *(answer.chart for answer in answers))]
     lines = [
         *_head(arms, own, num_keys=len(answers)),
@@ -202,7 +211,7 @@ def _told(
         "",
         *(answer.sentence for answer in answers),
         *(["each key was judged by itself: gains need not add up"] if len(overrides) > 1 else []),
-        f"to type next: {command}" if overrides else "nothing to change: no value is better than the recipe's own",
+        f"to type next: {typed}" if overrides else "nothing to change: no value is better than the recipe's own",
         f"files: {', '.join(map(str, files))}, runs in {out / ARMS}",
     ]
     facts = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from medalist.experiments.arms import Arm, Done, carry_out
+from medalist.experiments.arms import Arm, Done, carry_out_all
 from medalist.experiments.augmenting.copies import Copies, Showing
 from medalist.pipeline.decide import Truth
 from medalist.progress import Sink
@@ -99,12 +99,12 @@ class Tuned:
 
     def play(self, policies: Sequence[str], draw: int) -> list[np.ndarray]:
         """Answers to the N rows by a training a policy; finished ones are not trained again."""
-        found = []
+        arms = []
         for policy in policies:
             name = f"{policy or 'none'} x{self.longer} draw {draw}"
             # A folder's name is cut, so that the hash tells policies apart.
-            arm = Arm(f"{name[:60]} {hash_json(name)[:8]}", self._with(policy, draw))
-            found.append(carry_out(arm, self.root, self.out, cache=self.cache, sink=self.sink))
+            arms.append(Arm(f"{name[:60]} {hash_json(name)[:8]}", self._with(policy, draw)))
+        found = carry_out_all(arms, self.root, self.out, cache=self.cache, sink=self.sink)
         self.done.extend(found)
         return [one.answers_N for one in found]
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
-from medalist.experiments.arms import Arm, Done, carry_out
+from medalist.experiments.arms import Arm, Done, carry_out_all
 from medalist.experiments.folder import MEASURED, TABLE, answered, asking, finish
+from medalist.experiments.process import shared_options
 from medalist.experiments.ranking.candidates import Candidate, Pace, open_candidates, pace
 from medalist.experiments.ranking.fusions import Fusions, Sight, fuse
 from medalist.experiments.ranking.screen import ENOUGH, Look, asking_for, best, halve, quick_looks
@@ -39,6 +40,7 @@ class Ranking:
         fusions: pairs and trios.
         seconds: that reading the images and their features took.
         notes: sentences for people.
+        options: that a run needs too, as they were typed.
     """
 
     recipe: Recipe
@@ -50,6 +52,7 @@ class Ranking:
     fusions: Fusions
     seconds: float
     notes: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 def rank(
@@ -61,6 +64,7 @@ def rank(
     cache: Path | None = None,
     sink: Sink = ignore,
     overwrite: bool = False,
+    code: Sequence[str] = (),
 ) -> str:
     """Rank backbones, then pairs and trios of the best; what is printed.
 
@@ -72,6 +76,7 @@ def rank(
         cache: see `pipeline.run`; what it holds is not computed again.
         sink: takes progress events.
         overwrite: replace another question in `out`.
+        code: MODULE:FUNCTION of the user's own metrics, for the command to type next.
 
     Raises:
         RecipeError: fine-tuning is asked for, fewer than two candidates, or faults of the recipe.
@@ -99,6 +104,7 @@ def rank(
     check_table(recipe, table)
     with asking(out, key, overwrite=overwrite):
         ranking = _ranked(recipe, table, root, out, candidates, [*notes, *backbone_notes(recipe)], cache, sink)
+        ranking = replace(ranking, options=tuple(shared_options(cache, code)))
         charts = draw_charts(ranking, out)
         text = text_of(ranking, out, charts)
         finish(out, {**result_of(ranking), "charts": charts}, text)
@@ -127,7 +133,7 @@ def _ranked(
 
     def run(sights: Sequence[Sight]) -> list[Done]:
         arms = [Arm(" + ".join(one.name for one in sight), asking_for(recipe, sight)) for sight in sights]
-        return [carry_out(arm, root, out, cache=bank, sink=sink) for arm in arms]
+        return carry_out_all(arms, root, out, cache=bank, sink=sink)
 
     def look(sights: Sequence[Sight]) -> list[Look]:
         return quick_looks(recipe, features, sights, sink=sink)

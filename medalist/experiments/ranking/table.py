@@ -186,6 +186,7 @@ def command(ranking: Ranking, backbones: Sequence[str]) -> str:
     words = ["medalist", "run", str(ranking.data), "--metric", recipe.metric]
     words += [word for name in backbones for word in ("--backbone", name)]
     words += ["--cards", recipe.cards] if recipe.cards else []
+    words += ranking.options
     words += [
         f"{key}={json.dumps(value)}"
         for key, value in _leaves(keys).items()

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from medalist.engines.local import usable_cores
 from medalist.experiments.arms import ARMS, Arm, folder_name
-from medalist.experiments.process import begin, end
+from medalist.experiments.process import begin, end, shared_options
 from medalist.experiments.searching.record import Outcome
 from medalist.ledger import SUMMARY
+from medalist.progress import Event, Sink, ignore
 from medalist.store import write_atomic
 
 LOOK_S = 0.3  # between two looks at the processes
@@ -49,9 +50,7 @@ class Place:
         recipe = folder.with_name(f"{folder.name}.yaml")
         write_atomic(recipe, arm.recipe.to_yaml().encode())
         options = [f"--recipe={recipe}", f"--out={folder}"]
-        options += [f"--cache={self.cache}"] if self.cache is not None else []
-        options += [f"--allow-code={code}" for code in self.code]
-        return ["run", str(self.root), *options]
+        return ["run", str(self.root), *options, *shared_options(self.cache, self.code)]
 
     def folder(self, arm: Arm) -> Path:
         """The arm's run folder."""
@@ -118,10 +117,11 @@ class Runs:
         place: where they find and put things.
         wanted: at once; None: as many as pay.
         peak: bytes that one was seen to hold; 0: not known, so that one works alone.
+        sink: takes an event when a run begins, and when it ends.
     """
 
-    def __init__(self, place: Place, wanted: int | None, *, peak: int = 0) -> None:
-        self.place, self.wanted, self.peak = place, wanted, peak
+    def __init__(self, place: Place, wanted: int | None, *, peak: int = 0, sink: Sink = ignore) -> None:
+        self.place, self.wanted, self.peak, self.sink = place, wanted, peak, sink
         self._children: dict[str, Child] = {}
 
     @property
@@ -135,6 +135,7 @@ class Runs:
 
     def start(self, arm: Arm) -> None:
         """Begin an arm's run, or go on with it."""
+        self.sink(Event("runs", 0, 0, 0.0, {"arm": arm.name}))
         log = self.place.log(arm)
         self._children[arm.name] = Child(arm, begin(self.place.command(arm), log), log)
 
@@ -149,7 +150,9 @@ class Runs:
             raise
         child = self._children.pop(over[0])
         self.peak = max(self.peak, child.peak)
-        if fault := child.fault():
+        fault = child.fault()
+        self.sink(Event("runs", 0, 0, child.seconds, {"ended": over[0], "told": fault or f"{child.seconds:.0f} s"}))
+        if fault:
             return over[0], Outcome(None, None, child.seconds, child.peak, fault)
         summary = json.loads((self.place.folder(child.arm) / SUMMARY).read_bytes())
         seconds = max(child.seconds, summary["seconds"]["total"])  # a run that was finished before says so at once

@@ -175,7 +175,7 @@ def _searched(plan: Plan, place: Place, name: str, jobs: int | None, sink: Sink)
     """Climb, judge, tell apart."""
     journal = Journal(place.out / JOURNAL, name, higher=plan.higher, num_rungs=len(plan.rungs))
     peak = max((outcome.peak for trial in journal.trials() for outcome in trial.outcomes), default=0)
-    workers, start = Runs(place, jobs, peak=peak), time.perf_counter()
+    workers, start = Runs(place, jobs, peak=peak, sink=sink), time.perf_counter()
 
     def tell(trials: list[Trial]) -> None:
         total = 1 + (plan.limits.trials or len(trials))
@@ -190,8 +190,7 @@ def _searched(plan: Plan, place: Place, name: str, jobs: int | None, sink: Sink)
     lists = [one for one in plan.dimensions if one.choices]
     return Found(
         plan=plan,
-        root=place.root,
-        out=place.out,
+        place=place,
         trials=tuple(trials),
         rows=tuple(map(tuple, rows)),
         num_rows=tuple(len(done[GIVEN].answers_N) for done in runs),

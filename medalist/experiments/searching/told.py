@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from medalist.evidence import Comparison
@@ -13,6 +12,8 @@ from medalist.evidence.draws import bind
 from medalist.experiments.arms import ARMS
 from medalist.experiments.charts import Mark, bars, scatter
 from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE
+from medalist.experiments.process import shared_options
+from medalist.experiments.searching.children import Place
 from medalist.experiments.searching.climb import Plan
 from medalist.experiments.searching.judged import Apart, Judged, Row
 from medalist.experiments.searching.record import GIVEN, Trial
@@ -27,8 +28,7 @@ class Found:
 
     Args:
         plan: what was searched.
-        root: folder of the dataset, as it was typed.
-        out: folder of the experiment.
+        place: of dataset and experiment, as they were typed.
         trials: the record.
         rows: of each rung, the cheapest first.
         num_rows: images that each rung's scores are of.
@@ -39,8 +39,7 @@ class Found:
     """
 
     plan: Plan
-    root: Path
-    out: Path
+    place: Place
     trials: tuple[Trial, ...]
     rows: tuple[tuple[Row, ...], ...]
     num_rows: tuple[int, ...]
@@ -61,7 +60,7 @@ def text_of(found: Found, charts: Sequence[str]) -> str:
     plan = found.plan
     better = bind(plan.recipe.metric).facts["better"]
     failed = [trial for trial in found.trials if trial.failed]
-    files = [found.out / name for name in (TABLE, RESULT, JOURNAL, *charts)]
+    files = [found.place.out / name for name in (TABLE, RESULT, JOURNAL, *charts)]
     return "\n".join(
         [
             f"{plan.recipe.metric} ({better} is better); gains are over the recipe as given on the same rung, paired on"
@@ -74,7 +73,7 @@ def text_of(found: Found, charts: Sequence[str]) -> str:
             _cost(found),
             *found.notes,
             f"to type next: {command_of(found)}",
-            f"files: {', '.join(map(str, files))}, runs in {found.out / ARMS}",
+            f"files: {', '.join(map(str, files))}, runs in {found.place.out / ARMS}",
         ]
     )
 
@@ -172,7 +171,9 @@ def told(gain: Comparison) -> str:
 
 def command_of(found: Found) -> str:
     """The recommended recipe as a command."""
-    return shlex.join(["medalist", "run", str(found.root), "--recipe", str(found.out / BEST)])
+    place = found.place
+    options = shared_options(place.cache, place.code)
+    return shlex.join(["medalist", "run", str(place.root), "--recipe", str(place.out / BEST), *options])
 
 
 def draw(found: Found) -> list[str]:
@@ -188,17 +189,26 @@ def draw(found: Found) -> list[str]:
         file = f"{slug(one.name)}.png"
         if one.choices:
             order = {text: place for place, text in enumerate(one.choices)}
-            placed = sorted(rows, key=lambda row: order.get(row.values[one.name], -1))
+            placed = sorted(rows, key=lambda row: (row.trial != GIVEN, order.get(row.values[one.name], -1)))
             bars(
                 [_mark(row, f"{row.values[one.name]}: {_called(row)}") for row in placed],
-                found.out / file,
+                found.place.out / file,
                 title=f"{one.name} {title}",
                 axis=axis,
+                baseline=AS_GIVEN,
             )
         else:
             inside = [row for row in rows if one.holds(row.values[one.name])]
             marks = [_mark(row, _called(row), float(row.values[one.name])) for row in inside]
-            scatter(marks, found.out / file, title=f"{one.name} {title}", x=one.name, y=axis, log=one.log)
+            scatter(
+                marks,
+                found.place.out / file,
+                title=f"{one.name} {title}",
+                x=one.name,
+                y=axis,
+                log=one.log,
+                baseline=AS_GIVEN,
+            )
         names.append(file)
     return names
 

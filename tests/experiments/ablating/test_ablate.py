@@ -68,7 +68,8 @@ def test_what_is_planted_is_found_and_what_does_nothing_is_not(drawn: Path, cach
     assert "log_loss (lower is better)" in text and "errors count the rows alone" in text
     # What is to be typed is a run of the better recipe.
     typed = next(line for line in text.splitlines() if line.startswith("to type next: "))
-    *_, source, override = shlex.split(typed)
+    *_, source, shared, override = shlex.split(typed)
+    assert shared == f"--cache={cache}"
     assert load_recipe(source, [override]) == recipe(f"heads={FAIR}")
 
 

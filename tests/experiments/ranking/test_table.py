@@ -68,9 +68,11 @@ def test_the_next_command_gives_the_same_recipe() -> None:
     overrides = ["size=64", "folds.k=3", "heads=[ridge, 'mlp(hidden=8)']", "decide=argmax", "runtime=torch_f32"]
     names = ("embedded(pretrained=false)", "a b")
     recipe = load_recipe(None, overrides, metric="accuracy", backbones=["x"])
-    text = command(SimpleNamespace(recipe=recipe, data=Path("my data")), names)  # type: ignore[arg-type]
+    options = ("--cache=my bank", "--allow-code=mine:score")
+    text = command(SimpleNamespace(recipe=recipe, data=Path("my data"), options=options), names)  # type: ignore[arg-type]
     words = shlex.split(text)
     assert words[:5] == ["medalist", "run", "my data", "--metric", "accuracy"]
     assert words[5:9] == ["--backbone", names[0], "--backbone", names[1]]
-    assert load_recipe(None, words[9:], metric="accuracy", backbones=["x"]) == recipe
+    assert words[9:11] == list(options)
+    assert load_recipe(None, words[11:], metric="accuracy", backbones=["x"]) == recipe
     assert "folds.k=3" in words and "null" not in text  # what differs, and nothing else

@@ -65,7 +65,7 @@ def test_frozen_heads_are_searched_judged_and_recorded(place: Place) -> None:
     assert row["gain"]["difference"] == pytest.approx(alone.difference)
     assert row["gain"]["stderr"] == pytest.approx(alone.stderr)
     # What is told is what is recorded, and the recommended recipe is one that can be typed.
-    assert result["verdict"] in text and f"--recipe {place.out / 'best.yaml'}" in text
+    assert result["verdict"] in text and f"--recipe {place.out / 'best.yaml'} --cache={place.cache}" in text
     assert re.search(r"^1 +\[pooled\] +0\.", text, re.MULTILINE)
     best = load_recipe(place.out / "best.yaml")
     assert best == recipe() if result["take"] is None else best.taps == ("pooled",)
