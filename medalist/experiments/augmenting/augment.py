@@ -13,26 +13,37 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from medalist.errors import RecipeError
 from medalist.evidence import Comparison
-from medalist.experiments.augmenting.confirming import DRAWS, Confirmed, confirm, erasing_for_longer, proposals
+from medalist.experiments.augmenting.confirming import (
+    BETTER,
+    DRAWS,
+    OWN,
+    PAIR,
+    Confirmed,
+    confirm,
+    erasing_for_longer,
+    proposals,
+)
 from medalist.experiments.augmenting.copies import Copies
 from medalist.experiments.augmenting.factors import USUAL, factors_of, policy_of, views_of
 from medalist.experiments.augmenting.players import Frozen, Player, Tuned
 from medalist.experiments.augmenting.probe import Probed, probe
 from medalist.experiments.augmenting.sampled import sample_of
 from medalist.experiments.augmenting.screening import Design, design, effects, one_at_a_time
-from medalist.experiments.folder import TABLE, VIEWS, answered, asking, finish
+from medalist.experiments.folder import RECIPE, TABLE, VIEWS, answered, asking, finish
+from medalist.experiments.process import shared_options
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import choose
 from medalist.pipeline.checks import check
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
+from medalist.store import write_atomic
 
 CHART = "effects.png"
 NUM_VIEWS, IMAGES = 4, 2000
@@ -72,9 +83,20 @@ class Findings:
 
     @property
     def policy(self) -> str:
-        """The confirmed policy with the largest gain; empty where none is better than no augmentation."""
-        better = [(arm.gain.difference, arm.policy) for arm in self.arms if arm.gain and arm.gain.verdict == "better"]
-        return max(better)[1] if better else ""
+        """The confirmed policy with the largest gain; empty where none is better than no augmentation.
+
+        What was found better needs the most promising beside it only where it is told from it.
+        """
+        better = {arm.name: arm for arm in self.arms if arm.gain and arm.gain.verdict == "better"}
+        over = better[PAIR].over if PAIR in better else None
+        if BETTER in better and PAIR in better and (over is None or over.verdict != "better"):
+            del better[PAIR]
+        return max((arm.gain.difference, arm.policy) for arm in better.values() if arm.gain)[1] if better else ""
+
+    @property
+    def own(self) -> Confirmed | None:
+        """The recipe's own policy; None where it is none, or one of the others."""
+        return next((arm for arm in self.arms if arm.name == OWN), None)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -121,6 +143,8 @@ def augment(
     cache: Path | None = None,
     sink: Sink = ignore,
     overwrite: bool = False,
+    code: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Answer which of the operations help, in `out`: `table.txt`, `experiment.json`, `effects.png`; the table.
 
@@ -134,12 +158,14 @@ def augment(
         cache: see `pipeline.run`.
         sink: takes progress events.
         overwrite: replace another experiment in `out`.
+        code: MODULE:FUNCTION of the user's own metrics, for the commands to type next.
+        say: takes a line for people before anything is computed.
 
     Raises:
         RecipeError: a slip in the operations, or in the recipe.
         StoreError: `out` holds another experiment.
     """
-    from medalist.experiments.augmenting.telling import chart, text_of
+    from medalist.experiments.augmenting.telling import chart, few_of, text_of
 
     factors = factors_of(USUAL if operations == "usual" else operations)
     for name, value, least in (("views", views, 1), ("images", images, 30)):
@@ -150,13 +176,18 @@ def augment(
     key = {**run_key(recipe, root), "question": "augment", "factors": factors, "views": views, "images": images}
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
+    options = [str(root), "--recipe", str(out / RECIPE), *shared_options(cache, code)]
+    commands = {verb: ["medalist", verb, *options] for verb in ("run", "ablate")}
+    for line in few_of(factors):
+        say(line)
     with asking(out, key, overwrite=overwrite):
+        write_atomic(out / RECIPE, recipe.to_yaml().encode())
         folder = cache_folder(cache)
         copies = sample_of(recipe, root, out, images=images, num_views=views, cache=folder, sink=sink)
         player = Frozen(copies, views) if recipe.finetune is None else Tuned(recipe, root, out, folder, sink)
         found = investigate(copies, player, factors, own=_own(recipe))
         chart(found, out / CHART)
-        text = text_of(found, out)
+        text = text_of(found, out, commands)
         finish(out, found.facts(), text)
         shutil.rmtree(out / VIEWS, ignore_errors=True)
     return text

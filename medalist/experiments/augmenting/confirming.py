@@ -17,6 +17,7 @@ from medalist.experiments.augmenting.players import Frozen, Player
 
 DRAWS = (1, 2)  # the screening's is 0
 NONE, PROMISING = "none", "most promising"
+BETTER, PAIR, OWN = "found better", f"and the {PROMISING}", "the recipe's own"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Confirmed:
         gain: over no augmentation; p and verdict are Holm's. None: it is no augmentation.
         seconds: of all its draws together.
         holds_for: what it was tried by.
+        over: of what was found better with the most promising, the gain over what was found better alone.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Confirmed:
     gain: Comparison | None
     seconds: float
     holds_for: str
+    over: Comparison | None = None
 
 
 def proposals(factors: Sequence[str], effects: Mapping[str, Comparison], own: str) -> dict[str, str]:
@@ -52,11 +55,11 @@ def proposals(factors: Sequence[str], effects: Mapping[str, Comparison], own: st
     """
     better = [one for one, effect in effects.items() if effect.verdict == "better"]
     open_ = [one for one, e in effects.items() if e.verdict == "not distinguishable" and e.difference > 0]
-    found = {"found better": policy_of(factors, better)}
+    found = {BETTER: policy_of(factors, better)}
     if open_:
         most = max(open_, key=lambda one: effects[one].difference)
-        found[f"and the {PROMISING}" if better else PROMISING] = policy_of(factors, [*better, most])
-    found["the recipe's own"] = own
+        found[PAIR if better else PROMISING] = policy_of(factors, [*better, most])
+    found[OWN] = own
     asked = dict[str, str]()
     for name, policy in found.items():
         if policy and policy not in asked.values():
@@ -69,6 +72,7 @@ def confirm(player: Player, asked: Mapping[str, str], *, metric: str, screened: 
 
     The most promising operation was picked among all on these very rows, which fresh draws do not change: its p counts
     as many times as operations were screened (Bonferroni). The screening's Holm counted that for those found better.
+    What was found better with the most promising is also told from what was found better alone.
 
     Args:
         player: that tries policies.
@@ -97,6 +101,10 @@ def _against_first(
     counted = [min(1.0, gain.p * (times or {}).get(name, 1)) for name, gain in gains.items()]
     adjusted = dict(zip(gains, holm(counted).tolist(), strict=True))
     rows = []
+    over = None
+    if BETTER in answers and PAIR in answers:
+        found = compare_seeds(metric, truth.labels, answers[PAIR], answers[BETTER], groups=truth.group_N)
+        over = _with_p(found, min(1.0, found.p * (times or {}).get(PAIR, 1)))
     for name, policy in policies.items():
         told = [estimate(metric, truth.labels, one, groups=truth.group_N) for one in answers[name]]
         rows.append(
@@ -108,6 +116,7 @@ def _against_first(
                 gain=_with_p(gains[name], adjusted[name]) if name in gains else None,
                 seconds=round(seconds[name], 3),
                 holds_for=player.holds_for,
+                over=over if name == PAIR else None,
             )
         )
     return rows

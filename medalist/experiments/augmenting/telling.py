@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medalist.data.views import Policy
 from medalist.evidence import Comparison
 from medalist.experiments.charts import Mark, Panel, panels
 
 if TYPE_CHECKING:
     from medalist.experiments.augmenting.augment import Findings
 
+EMPTY = '""'  # no policy, as an override says it
+FEW_OPERATIONS = 2  # which one after the other costs no more than a design, its probe and confirmation
 
-def text_of(found: Findings, out: Path) -> str:
-    """All of it as plain text; nothing is cut."""
+
+def few_of(factors: Sequence[str]) -> list[str]:
+    """A note where a design saves nothing over trying one operation after the other; empty with more of them."""
+    if len(factors) > FEW_OPERATIONS:
+        return []
+    what = "one operation gains" if len(factors) == 1 else "two operations gain"
+    question = shlex.quote(f"finetune.augment={','.join([EMPTY, *factors])}")
+    return [
+        f"note: {what} nothing from a design of 8 runs, which costs as much as one at a time or more: name more,",
+        f"  or compare trainings: --vary {question} in place of --augment (with finetune={{}} if the recipe has none)",
+    ]
+
+
+def text_of(found: Findings, out: Path, commands: Mapping[str, Sequence[str]]) -> str:
+    """All of it as plain text; nothing is cut.
+
+    Args:
+        found: what.
+        out: folder of the experiment.
+        commands: the words of `run` and of `ablate` on this dataset and recipe.
+    """
     cost = sum(found.cost.values()) - found.cost["one_at_a_time"]
     return "\n".join(
         [
+            *few_of(found.factors),
             *_aligned([("operation", "by itself", "label survives", "effect among others", "verdict"), *_rows(found)]),
             "",
             *_aligned([("policy", found.metric, "gain", "verdict", "seconds"), *_arms(found)]),
@@ -26,10 +50,39 @@ def text_of(found: Findings, out: Path) -> str:
             f"effects hold for {found.holds_for}; {_mixed(found)}",
             f"cost: {cost} image passes in {sum(found.seconds.values()):.0f} s; one operation at a time would take"
             f" {found.cost['one_at_a_time']} for as sure an answer ({cost / found.cost['one_at_a_time']:.2f} of it)",
-            f'train with it: finetune.augment="{found.policy}"; answer with it: views=[{", ".join(found.views)}]',
+            *_views(found, commands["ablate"]),
             f"table, chart and numbers: {out / 'table.txt'}, {out / 'effects.png'}, {out / 'experiment.json'}",
+            _next(found, commands["run"]),
         ]
     )
+
+
+def _views(found: Findings, ablate: Sequence[str]) -> list[str]:
+    """Fixed views that keep the label are candidates for prediction, not yet gains."""
+    if len(found.views) < 2:
+        return []
+    names = ", ".join(found.views)
+    command = shlex.join([*ablate, "--out", "views", "--vary", f"views=center,[{names}]", "fuse=answers"])
+    return [f"label-preserving: {', '.join(found.views[1:])}; whether it helps as a view: {command}"]
+
+
+def _next(found: Findings, run: Sequence[str]) -> str:
+    """The command that follows; none where nothing was shown."""
+    if found.policy:
+        return f"to type next: {_with(run, found.policy)}"
+    if found.own is None:
+        return "nothing shown: the recipe's own policy stays"
+    if found.own.gain and found.own.gain.verdict == "worse":
+        return f"the recipe's own policy is worse than none; to type next: {_with(run, '')}"
+    steps = [step.text for step in Policy.parse(found.own.policy).steps]
+    kept = [one for one in steps if one not in found.factors or found.verdict(one) != "worse"]
+    if kept != steps:
+        return f"without what was found worse of the recipe's own policy: {_with(run, ' | '.join(kept))}"
+    return f"nothing shown: the recipe's own policy stays ({found.own.policy})"
+
+
+def _with(run: Sequence[str], policy: str) -> str:
+    return shlex.join([*run, f"finetune.augment={policy or EMPTY}"])
 
 
 def _rows(found: Findings) -> list[Sequence[str]]:

@@ -16,6 +16,7 @@ from medalist.experiments.augmenting import copies
 from medalist.experiments.augmenting.augment import Findings, augment
 from medalist.experiments.augmenting.confirming import Confirmed
 from medalist.experiments.augmenting.probe import Probed
+from medalist.experiments.augmenting.telling import _next, few_of
 from medalist.recipe import Recipe, load_recipe
 
 OPERATIONS = "flip | hue(limit=0.5) | rotation(limit=0)"  # of flags that all fly left, told by colour
@@ -57,6 +58,10 @@ def test_table_and_chart_are_there_and_scratch_is_gone(asked: Path) -> None:
     text = (asked / "out" / "table.txt").read_text(encoding="utf-8")
     assert "worse: the label does not survive it" in text
     assert "leave out hue(limit=0.5)" in text
+    assert "label-preserving: flip; whether it helps as a view: medalist ablate " in text
+    assert text.splitlines()[-1] == (
+        "nothing shown: the recipe's own policy stays (random_resized_crop(scale=(0.5, 1.0)) | flip)"
+    )
     assert (asked / "out" / "effects.png").read_bytes().startswith(b"\x89PNG")
     assert not (asked / "out" / "views").exists()
 
@@ -115,6 +120,42 @@ def test_what_is_better_than_another_policy_is_not_said_to_be_better_than_none()
     erased = Confirmed("with random_erasing, longer", "random_erasing", 0.9, 0.01, gain, 1.0, "")
     assert replace(found, longer=[none, erased]).policy == ""
     assert replace(found, arms=[none, erased]).policy == "random_erasing"
+
+
+def test_the_most_promising_is_added_only_where_it_is_told_from_what_was_better() -> None:
+    none, gain = Confirmed("none", "", 0.8, 0.01, None, 1.0, ""), Comparison(0.1, 0.01, "better", 0.0)
+    better = Confirmed("found better", "flip", 0.9, 0.01, gain, 1.0, "")
+    pair = Confirmed("and the most promising", "flip | hue", 0.91, 0.01, replace(gain, difference=0.11), 1.0, "")
+    found = Findings("accuracy", (), {}, {}, None, [none, better, pair], [], "", {}, {})
+    assert found.policy == "flip"
+    over = Comparison(0.01, 0.008, "not distinguishable", 0.2)
+    assert replace(found, arms=[none, better, replace(pair, over=over)]).policy == "flip"
+    assert replace(found, arms=[none, better, replace(pair, over=gain)]).policy == "flip | hue"
+    assert replace(found, arms=[none, pair]).policy == "flip | hue"  # what was found better alone is not confirmed
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gain", "policy", "told"),
+    [
+        ("equal", "equal", "hue | flip", "nothing shown: the recipe's own policy stays (hue | flip)"),
+        ("worse", "equal", "hue | flip", "own policy: medalist run d finetune.augment=flip"),
+        ("worse", "worse", "hue | flip", "worse than none; to type next: medalist run d 'finetune.augment=\"\"'"),
+        ("worse", "equal", "flip", "nothing shown: the recipe's own policy stays (flip)"),
+    ],
+)
+def test_the_last_line_changes_what_was_shown_and_nothing_else(verdict: str, gain: str, policy: str, told: str) -> None:
+    equal, one = Comparison(0.0, 0.01, "equal", 1.0), Comparison(-0.1, 0.01, verdict, 0.0)
+    own = Confirmed("the recipe's own", policy, 0.8, 0.01, Comparison(0.0, 0.01, gain, 1.0), 1.0, "")
+    probed = {"hue": Probed(equal, equal), "flip": Probed(equal, equal)}
+    effects = {"hue": one, "flip": equal}
+    found = Findings("accuracy", ("hue", "flip"), probed, effects, None, [own], [], "", {}, {})
+    assert told in _next(found, ["medalist", "run", "d"])
+
+
+def test_few_operations_are_told_before_anything_is_computed() -> None:
+    note = " ".join(few_of(["flip", "hue(limit=0.5)"]))
+    assert "two operations gain nothing" in note and "--vary 'finetune.augment=\"\",flip,hue(limit=0.5)'" in note
+    assert few_of(["flip", "hue", "blur"]) == []
 
 
 def test_slips_are_told_before_any_image_is_read(tmp_path: Path) -> None:

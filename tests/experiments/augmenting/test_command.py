@@ -15,7 +15,7 @@ from medalist.cli.app import app
     ("options", "told"),
     [
         ([], "expected one question"),
-        (["--augment", "flip", "--vary", "seed=1,2"], "expected one question"),
+        (["--augment", "flip", "--vary", "seed=1,2"], "two questions were given"),
         (["--augment", "flip", "--seeds", "3"], "are for --vary"),
         (["--vary", "normalise=none,l2", "--views", "2"], "are for --augment"),
         (["--vary", "normalise=none,l2", "--images", "100"], "are for --augment"),

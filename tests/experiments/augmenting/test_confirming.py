@@ -58,6 +58,13 @@ def test_policies_are_told_from_none_by_mean_gains_of_draws() -> None:
     assert good.gain.stderr == pytest.approx(np.sqrt(0.1 * 0.9 / 1000), rel=0.1)
 
 
+def test_the_pair_is_told_from_what_was_found_better() -> None:
+    asked = {"found better": "bad", "and the most promising": "good"}
+    _, better, pair = confirm(Table(), asked, metric="accuracy", screened=9)  # type: ignore[arg-type]
+    assert better.over is None and pair.over is not None
+    assert pair.over.difference == pytest.approx(0.2) and pair.over.verdict == "better"
+
+
 class Few(Table):
     """Seven rows of 1,000 are won, in each draw the same ones."""
 
