@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from medalist.backbones import EMBEDDED, STAND_IN
 from medalist.engines.local import usable_cores
 from medalist.evidence import BestOfMany, Comparison, best_of_many
 from medalist.evidence.draws import bind, sign
 from medalist.experiments.arms import Done, against
 from medalist.experiments.charts import Mark, scatter
+from medalist.experiments.ranking.columns import aligned, table_of
 from medalist.experiments.ranking.fusions import against_single, gain_of_fusing
 from medalist.experiments.ranking.rank import Ranking
 from medalist.experiments.ranking.screen import best as best_first
@@ -98,7 +100,7 @@ def text_of(ranking: Ranking, out: Path, charts: Sequence[str]) -> str:
         f"{len(ranking.candidates)} backbones on frozen features: {recipe.metric} ({better} is better) of"
         f" {len(best.answers_N)} rows, each answered by a model that never saw it",
         "",
-        *_aligned([_HEAD, *(_cells(row) for row in rows)]),
+        *table_of(rows, BASELINE),
         *_looks_text(ranking),
         "",
         *verdict_of(ranking, rows),
@@ -109,37 +111,13 @@ def text_of(ranking: Ranking, out: Path, charts: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-_HEAD = ("backbone", "score", "gain", "verdict", "images/s", "M params", "ImageNet", "s", "licence")
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    best = row.verdict == BASELINE
-    return (
-        row.name,
-        f"{row.score:.4f} +- {row.stderr:.4f}",
-        "" if best else f"{row.gain:+.4f} +- {row.gain_stderr:.4f}",
-        row.verdict,
-        f"{row.images_s:.0f}",
-        f"{row.mparams:.1f}",
-        "-" if row.top1 is None else f"{row.top1:.1f}",
-        f"{row.seconds:.0f}",
-        row.licence.split(" (")[0],
-    )
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Cells in columns as wide as their widest; nothing is cut."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-
-
 def _looks_text(ranking: Ranking) -> list[str]:
     """Who was left out, where, with score and error; of fusions and of singles."""
     left = [one for one in [*ranking.looks, *ranking.fusions.looks] if not one.kept]
     if not left:
         return []
     cells = [(" + ".join(one.names), f"{one.score:.4f} +- {one.stderr:.4f}", f"on {one.images} images") for one in left]
-    return ["", "looked at by a ridge head alone and left out by that score:", *_aligned(cells)]
+    return ["", "looked at by a ridge head alone and left out by that score:", *aligned(cells)]
 
 
 def verdict_of(ranking: Ranking, rows: Sequence[Row]) -> list[str]:
@@ -169,7 +147,14 @@ def verdict_of(ranking: Ranking, rows: Sequence[Row]) -> list[str]:
                 f"fusing: {gain.verdict}, {amount} over the best single ({how}); the best fusion is"
                 f" {fused[0].name}, {fused[0].score:.4f}"
             )
-    return [*lines, f"next: {command(ranking, pick.backbones)}"]
+    return [*lines, f"next: {command(ranking, pick.backbones)}", *_stand_in(pick.backbones)]
+
+
+def _stand_in(backbones: Sequence[str]) -> list[str]:
+    """A warning where what is recommended holds the embedded backbone."""
+    if not any(name.partition("(")[0] == EMBEDDED for name in backbones):
+        return []
+    return [f"  mind: {EMBEDDED}, in this command, is {STAND_IN}; with one more real backbone, rank again"]
 
 
 def singles_corrected(ranking: Ranking) -> BestOfMany:
@@ -211,9 +196,8 @@ def _notes(ranking: Ranking) -> list[str]:
     busy = f"{max(one.load for one in paces):.1f} processes on {usable_cores()} cores before"
     notes = [
         "a gain is over the best single, paired on the same rows, positive: better; verdicts count how many were tried",
-        f"images/s: forward passes alone in one view, {runtimes}, on this machine as busy as it was ({busy}); s: the"
-        f" run, whose features one pass over the images had made ({ranking.seconds:.0f} s; what the bank held was not"
-        " computed again)",
+        f"img/s: forward passes alone in one view, {runtimes}, on this machine as busy as it was ({busy}); features of"
+        f" all took {ranking.seconds:.0f} s in one pass over the images (what the bank held was not computed again)",
     ]
     return [*notes, *correlation_text(ranking), *ranking.notes]
 
@@ -283,6 +267,7 @@ def draw_charts(ranking: Ranking, out: Path) -> list[str]:
             Mark(row.name, row.score, row.stderr, place, "" if row.verdict == BASELINE else row.verdict)
             for row, place in zip(shown, places, strict=True)
         ]
-        title = f"{metric} ({better} is better) of {len(ranking.singles[0].answers_N)} rows, colours against the best"
-        scatter(marks, out / name, title=title, x=axis, y=f"{metric}, out of fold", log=True)
+        count = len(ranking.singles[0].answers_N)
+        title = f"{metric} ({better} is better) of {count} rows, colours and shapes against the best single"
+        scatter(marks, out / name, title=title, x=axis, y=f"{metric}, out of fold", log=True, baseline=BASELINE)
     return list(CHARTS)

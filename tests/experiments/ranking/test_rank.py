@@ -110,9 +110,12 @@ def test_costs_of_a_fusion_are_those_of_its_parts(result: dict[str, Any]) -> Non
 def test_what_is_printed_says_it_all(folder: Path, result: dict[str, Any]) -> None:
     text = (folder / "printed.txt").read_text(encoding="utf-8")
     assert text == (folder / "out" / "table.txt").read_text(encoding="utf-8").rstrip("\n")
+    number = {row["name"]: str(place) for place, row in enumerate(result["rows"], 1) if len(row["backbones"]) == 1}
     for row in result["rows"]:
+        fused = " + ".join(number[name] for name in row["backbones"])
+        name = fused if len(row["backbones"]) > 1 else f"{fused} {row['name']}"
         assert any(
-            line.startswith(row["name"] + " ") and f"{row['score']:.4f} +- {row['stderr']:.4f}" in line
+            line.startswith(name + " ") and f"{row['score']:.4f} +- {row['stderr']:.4f}" in line
             for line in text.splitlines()
         )
     for said in (
