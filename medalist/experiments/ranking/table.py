@@ -152,7 +152,7 @@ def verdict_of(ranking: Ranking, rows: Sequence[Row]) -> list[str]:
 
 def _stand_in(backbones: Sequence[str]) -> list[str]:
     """A warning where what is recommended holds the embedded backbone."""
-    if not any(name.partition("(")[0] == EMBEDDED for name in backbones):
+    if EMBEDDED not in backbones:
         return []
     return [f"  mind: {EMBEDDED}, in this command, is {STAND_IN}; with one more real backbone, rank again"]
 
