@@ -32,11 +32,6 @@ def test_a_missing_metric_lists_them(tmp_path: Path) -> None:
     assert "type --metric NAME" in process.stderr and "metrics: accuracy, average_precision," in process.stderr
 
 
-def test_two_questions_are_one_too_many(tmp_path: Path) -> None:
-    process = medalist("ablate", tmp_path, "--vary", "normalise=none,l2", "--augment", "flip")
-    assert process.returncode == 2 and "two questions were given" in process.stderr
-
-
 def test_an_interrupt_says_that_the_same_command_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
