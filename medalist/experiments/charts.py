@@ -16,6 +16,7 @@ INCH = 0.32  # height of a bar with its gap
 # Where a name may stand beside its point, in points: near first; one that is FAR off gets a line to its point.
 HEIGHTS = (4, -12, 16, -24, 28, -36, 40, -48, 52, -60, 64, -72, 76, -84)
 SIDES = {"left": 6, "right": -6, "center": 0}
+SHIFTS = (0, 9, 19, 29)  # how many times farther to the side
 FAR = 20
 CLEAR = 5  # pixels to either side of an error bar that no name may touch
 LONG = 60  # letters; a longer name of several parts takes a line a part
@@ -91,6 +92,8 @@ def panels(parts: Sequence[Panel], file: Path, *, title: str, baseline: str = "b
         axes.set_yticks(places, [mark.name for mark in part.marks])
         axes.set_ylim(len(part.marks) - 0.5, -0.5)
         axes.axvline(0, color="black", linewidth=0.8)
+        axes.use_sticky_edges = False  # or a bar's end would cut a diamond at 0
+        axes.autoscale_view(scaley=False)
         axes.set_xlabel(f"{part.axis}; {ERRORS}")
     axes_P[0].set_title(title, loc="left", fontsize=10)
     _legend(figure, [mark for part in parts for mark in part.marks], baseline, points=False)
@@ -123,7 +126,7 @@ def scatter(
     axes.set_ylabel(f"{y}; {ERRORS}")
     axes.set_title(title, loc="left", fontsize=10)
     _legend(figure, marks, baseline, points=True)
-    _write_names(figure, axes, marks)
+    _write_names(figure, axes, marks, over)
     figure.savefig(file, dpi=120)
 
 
@@ -172,31 +175,50 @@ def _draw_time(axes: Any, over: Timeline, last: float) -> None:
     axes.annotate(f"end: {over.text(over.end)}", (over.end, 0), xytext=(-4, 4), **place)
 
 
-def _write_names(figure: Any, axes: Any, marks: Sequence[Mark]) -> None:
+def _level_boxes(axes: Any, over: Timeline) -> list[Any]:
+    """Where the level parts of the line of the best so far run, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    ends = [*(time for time, _ in over.best[1:]), over.end]
+    boxes = []
+    for (start, value), end in zip(over.best, ends, strict=True):
+        (x, y), (to_x, _) = axes.transData.transform([(start, value), (end, value)])
+        boxes.append(Bbox([(x, y - 2), (to_x, y + 2)]))
+    return boxes
+
+
+def _write_names(figure: Any, axes: Any, marks: Sequence[Mark], over: Timeline | None = None) -> None:
     """Each name beside its point, where it leaves the axes' frame and meets bars, points and other names the least."""
     figure.canvas.draw()
     frame, taken = axes.get_window_extent(), [text.get_window_extent() for text in axes.texts]
-    taken += [_bar_box(axes, mark) for mark in marks]
+    taken += [_bar_box(axes, mark) for mark in marks] + (_level_boxes(axes, over) if over else [])
     for mark in sorted(marks, key=lambda mark: -mark.value):
         tried = list[tuple[float, float, int, Any, Any]]()
-        for height, side in product(HEIGHTS, SIDES):
-            text = axes.annotate(
-                mark.name if len(mark.name) <= LONG else mark.name.replace(" + ", "\n+ "),
-                (mark.at, mark.value),
-                xytext=(SIDES[side], height),
-                textcoords="offset points",
-                fontsize=8,
-                ha=side,
-                arrowprops={"arrowstyle": "-", "color": "#bdc1c6", "linewidth": 0.6} if abs(height) > FAR else None,
-            )
-            # The text alone: with its line it would meet its own bar.
+        for shift, height, side in product(SHIFTS, HEIGHTS, SIDES):
+            text = _name(axes, mark, side, shift, height)
             box = _text_box(text, figure)
             outside = max(0.0, frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
             tried.append((bool(outside) + sum(map(box.overlaps, taken)), outside, len(tried), box, text))
             text.set_visible(False)
+            if tried[-1][0] == 0:
+                break
         *_, box, text = min(tried, key=lambda one: one[:3])
         text.set_visible(True)
         taken += [box, *(_line_boxes(axes, mark, box) if text.arrow_patch is not None else [])]
+
+
+def _name(axes: Any, mark: Mark, side: str, shift: int, height: int) -> Any:
+    """A mark's name so many points away, with a line where that is far."""
+    far = shift > 0 or abs(height) > FAR
+    return axes.annotate(
+        mark.name if len(mark.name) <= LONG else mark.name.replace(" + ", "\n+ "),
+        (mark.at, mark.value),
+        xytext=(SIDES[side] * (1 + shift), height),
+        textcoords="offset points",
+        fontsize=8,
+        ha=side,
+        arrowprops={"arrowstyle": "-", "color": "#bdc1c6", "linewidth": 0.6} if far else None,
+    )
 
 
 def _text_box(text: Any, figure: Any) -> Any:

@@ -235,7 +235,7 @@ class Loop:
         if one.outcome == journal.FIRST:
             return f"{told(one.used_s)}  {name}: {score}; the first submission stands"
         what = "its blend with the best so far" if one.runs[1:] and one.arm else "against the best so far"
-        total, minutes = gained(self.tried), one.used_s / 60
+        total, minutes = round(gained(self.tried), 4), one.used_s / 60
         rate = f"; gained so far {total:+.4f}, {total / minutes:+.4f} a minute" if total else ""
         return f"{told(one.used_s)}  {name}: {score}; {what}: {gain_text(one)}, {one.outcome}{rate}"
 

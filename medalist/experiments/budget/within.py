@@ -238,8 +238,8 @@ def _conclude(loop: Loop, out: Path) -> str:
 
 def _gained(tried: Sequence[Tried]) -> str:
     """What all replacements brought together."""
-    total = gained(tried)
-    return f"gained {total:+.4f} on the first submission, step by step" if total else "the first submission stands"
+    told_so = f"gained {gained(tried):+.4f} on the first submission, step by step"
+    return told_so if any(one.outcome == journal.REPLACED for one in tried) else "the first submission stands"
 
 
 def _what(held: Tried) -> str:
@@ -291,7 +291,7 @@ def _draw(loop: Loop, out: Path) -> list[str]:
     scatter(
         marks,
         out / CHART,
-        title="score of each step; the line is the best so far",
+        title="score of each step; the line is what stands as the best so far",
         x="time",
         y=loop.asked.recipe.metric,
         baseline="first submission",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from medalist.errors import MedalistError, RecipeError, StoreError
 from medalist.experiments.budget import journal, within
 from medalist.experiments.budget.child import DONE, FAILED, Ended
 from medalist.experiments.budget.clock import Clock
-from medalist.experiments.budget.within import run_within
+from medalist.experiments.budget.within import _gained, run_within
 from medalist.pipeline.predict import predict
 from medalist.recipe import Recipe, load_recipe
 
@@ -57,6 +58,13 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def recipe(*overrides: str) -> Recipe:
     settings = ("finetune=null", "views=[center, flip]", "folds.k=3", "runtime=torch_f32", *overrides)
     return load_recipe(None, settings, metric="accuracy", backbones=["embedded"])
+
+
+def test_a_replacement_that_gains_nothing_is_no_first_submission() -> None:
+    first = journal.Tried("rank", "a", "a", "arms/a", ("a",), journal.FIRST, 5.0, 61.0, 75.0, score=0.5)
+    assert _gained([first, replace(first, outcome=journal.KEPT, gain=0.1)]) == "the first submission stands"
+    other = replace(first, outcome=journal.REPLACED, gain=0.0)
+    assert _gained([first, other]) == "gained +0.0000 on the first submission, step by step"
 
 
 def clock(seconds: float = 1000.0) -> Clock:
