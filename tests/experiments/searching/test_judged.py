@@ -11,6 +11,7 @@ import pytest
 from medalist.errors import MismatchError
 from medalist.evidence import compare, holm
 from medalist.experiments.arms import Arm, Done
+from medalist.experiments.searching.children import Place
 from medalist.experiments.searching.climb import Limits, Plan
 from medalist.experiments.searching.judged import Judged, Row, apart, judge, rows_of, winner_of
 from medalist.experiments.searching.record import Outcome, Trial
@@ -74,7 +75,9 @@ def found(rng: np.random.Generator, right: list[float]) -> Found:
     assert told is not None
     plan = Plan(RECIPE, HEADS, (FROZEN,), True, (), Limits(len(right) - 1))
     trials = tuple(record(runs))
-    return Found(plan, Path("data"), Path("search"), trials, (tuple(rows),), (NUM_ROWS,), judged, "", (told,), ())
+    return Found(
+        plan, Place(Path("data"), Path("search")), trials, (tuple(rows),), (NUM_ROWS,), judged, "", (told,), ()
+    )
 
 
 @pytest.mark.parametrize("alike", [False, True])
