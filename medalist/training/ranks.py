@@ -47,6 +47,13 @@ def join() -> None:
     distributed.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
 
 
+def leave() -> None:
+    """Part, all together: the group's threads, alive while the interpreter ends, may abort the process."""
+    if distributed.is_initialized():
+        meet()
+        distributed.destroy_process_group()
+
+
 def world() -> int:
     """Number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1

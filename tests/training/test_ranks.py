@@ -67,6 +67,7 @@ if __name__ == "__main__":
     ends = Path(told["folder"]) / f"rank{ranks.rank()}.json"
     sums = {name: float(value.double().sum()) for name, value in net.state_dict().items()}
     ends.write_text(json.dumps({"world": ranks.world(), "curves": curves, "sums": sums}))
+    ranks.leave()
 """
 
 

@@ -28,9 +28,11 @@ def run_as_rank(go: Callable[[], Summary]) -> Summary | None:
     ranks.join()
     if ranks.rank():
         serve()
+        ranks.leave()
         return None
     summary = go()
     ranks.told(None)
+    ranks.leave()
     return summary
 
 
