@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from medalist.errors import MismatchError
+from medalist.data.table import ImageTable
+from medalist.errors import MismatchError, RecipeError
 from medalist.evidence import Comparison, compare_arms
 from medalist.ledger import Summary
 from medalist.pipeline import run
 from medalist.pipeline.backbones import weights_of
+from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.kept import load_table, load_truth, load_unseen
 from medalist.pipeline.learners import slug
+from medalist.pipeline.way import read
 from medalist.progress import Event, Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import hash_json
@@ -62,6 +65,28 @@ class Done:
     summary: Summary
     truth: Truth
     answers_N: np.ndarray
+
+
+def check_arms(arms: Sequence[Arm], root: Path, out: Path) -> None:
+    """All faults of all arms, before the first is run; those of the baseline, which all share, by themselves.
+
+    Raises:
+        RecipeError: one line a fault, with its arm.
+    """
+    tables: dict[str, ImageTable] = {}
+    faults = []
+    for place, arm in enumerate(arms):
+        try:
+            check(arm.recipe, root, out / ARMS / folder_name(arm.name))
+            asked = hash_json([arm.recipe.data.model_dump(), arm.recipe.finetune and arm.recipe.finetune.auxiliary])
+            tables[asked] = tables.get(asked) or read(arm.recipe, root)
+            check_table(arm.recipe, tables[asked])
+        except RecipeError as error:
+            if place == 0:
+                raise
+            faults += [f"  {arm.name}: {line.strip()}" for line in str(error).splitlines()[1:]]
+    if faults:
+        raise RecipeError("\n".join(["this experiment cannot start:", *faults]))
 
 
 def carry_out(arm: Arm, root: Path, out: Path, *, cache: Path | None = None, sink: Sink = ignore) -> Done:

@@ -61,6 +61,14 @@ def test_the_same_bytes_again_and_from_disk(name: str, task: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("name", "task"), cases())
+def test_another_seed_makes_another_head_only_where_it_says_so(name: str, task: str) -> None:
+    x, y, num_classes = toy(task)
+    bound, fold_N = heads.bind(name), np.arange(len(x)) // 3 % 3
+    one, other = (crossval(bound, x, y, fold_N, x, num_classes=num_classes, seed=seed)[1] for seed in (0, 1))
+    assert (one.oof_NC.tobytes() != other.oof_NC.tobytes()) == bound.facts.get("draws", False)
+
+
+@pytest.mark.parametrize(("name", "task"), cases())
 def test_a_row_has_the_same_bits_whoever_comes_with_it(name: str, task: str) -> None:
     x, y, num_classes = toy(task)
     fitted, _ = crossval(heads.bind(name), x, y, np.arange(len(x)) // 3 % 3, x[:0], num_classes=num_classes)

@@ -10,8 +10,7 @@ import pytest
 
 from medalist.data.splits import make_folds
 from medalist.evidence import compare, compare_seeds
-from medalist.experiments.ablating.ablate import ENOUGH_SEEDS
-from medalist.experiments.ablating.questions import DRAWING
+from medalist.experiments.seeds import ENOUGH_SEEDS
 from medalist.training.crossval import crossval
 from medalist.training.heads import heads
 
@@ -54,7 +53,6 @@ def test_ridge_on_features_seen_through_noise_of_their_own() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_nets_that_differ_in_their_seed_need_several_of_them() -> None:
-    assert NET.startswith(DRAWING)
     alone, together = [], []
     for pair in range(PAIRS):
         x_ND, y_N, fold_N = drawn(np.random.default_rng([9, pair]), 120)

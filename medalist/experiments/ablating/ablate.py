@@ -7,37 +7,24 @@ others scored: p values would mean nothing then.
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.experiments.ablating.judging import Row, corrected_score, rows_of
-from medalist.experiments.ablating.questions import (
-    ENOUGH_SEEDS,
-    Question,
-    Value,
-    ask_all,
-    draws,
-    hidden_by_blend,
-    lengthened,
-    seeded,
-    seeds_for,
-)
+from medalist.experiments.ablating.questions import Question, Value, ask_all, hidden_by_blend, lengthened
 from medalist.experiments.ablating.verdicts import draw, recommended, sentence_of, table_of
-from medalist.experiments.arms import ARMS, Arm, Done, carry_out, folder_name, weights_of_all
+from medalist.experiments.arms import ARMS, Arm, Done, carry_out_all, check_arms, folder_name, weights_of_all
 from medalist.experiments.folder import RECIPE, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.process import shared_options
+from medalist.experiments.seeds import ENOUGH_SEEDS, draws, seeded, seeds_for
 from medalist.metrics import metrics
 from medalist.pipeline import run_key
 from medalist.pipeline.backbones import choose
-from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.learners import slug
-from medalist.pipeline.way import read
-from medalist.progress import Event, Sink, ignore
+from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import hash_json, write_atomic
 
@@ -138,28 +125,6 @@ def _named(question: Question, budget: int) -> list[tuple[str, Recipe]]:
     return [(name(value), lengthened(value.recipe, budget)) for value in question.values]
 
 
-def check_arms(arms: Sequence[Arm], root: Path, out: Path) -> None:
-    """All faults of all arms, before the first is run; those of the baseline, which all share, by themselves.
-
-    Raises:
-        RecipeError: one line a fault, with its arm.
-    """
-    tables: dict[str, ImageTable] = {}
-    faults = []
-    for place, arm in enumerate(arms):
-        try:
-            check(arm.recipe, root, out / ARMS / folder_name(arm.name))
-            asked = hash_json([arm.recipe.data.model_dump(), arm.recipe.finetune and arm.recipe.finetune.auxiliary])
-            tables[asked] = tables.get(asked) or read(arm.recipe, root)
-            check_table(arm.recipe, tables[asked])
-        except RecipeError as error:
-            if place == 0:
-                raise
-            faults += [f"  {arm.name}: {line.strip()}" for line in str(error).splitlines()[1:]]
-    if faults:
-        raise RecipeError("\n".join(["this experiment cannot start:", *faults]))
-
-
 def _key(recipe: Recipe, root: Path, arms: Mapping[str, Arm], seeds: int) -> dict[str, Any]:
     """All that the answer depends on."""
     hashes = {arm.name: hash_json(arm.recipe.model_dump(mode="json", exclude={"cards"})) for arm in arms.values()}
@@ -171,15 +136,15 @@ def _carried_out(
     arms: Mapping[str, Arm], seeds: int, root: Path, out: Path, *, cache: Path | None, sink: Sink
 ) -> dict[str, list[Done]]:
     """Run every arm under every seed; by the arm's hash."""
-    start, total = time.perf_counter(), len(arms) * seeds
+    asked = [
+        (arm_hash, Arm(f"{arm.name}, seed {arm.recipe.seed + step}", seeded(arm.recipe, step)) if step else arm)
+        for arm_hash, arm in arms.items()
+        for step in range(seeds)
+    ]
     runs: dict[str, list[Done]] = {}
-    for arm_hash, arm in arms.items():
-        for step in range(seeds):
-            one = Arm(f"{arm.name}, seed {arm.recipe.seed + step}", seeded(arm.recipe, step)) if step else arm
-            done = sum(map(len, runs.values()))
-            sink(Event("arms", done, total, time.perf_counter() - start, {"arm": one.name}))
-            runs.setdefault(arm_hash, []).append(carry_out(one, root, out, cache=cache, sink=sink))
-    sink(Event("arms", total, total, time.perf_counter() - start))
+    done = carry_out_all([arm for _, arm in asked], root, out, cache=cache, sink=sink)
+    for (arm_hash, _), one in zip(asked, done, strict=True):
+        runs.setdefault(arm_hash, []).append(one)
     return runs
 
 

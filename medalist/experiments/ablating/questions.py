@@ -30,12 +30,6 @@ UNASKABLE = {
     "finetune.holdout": "the values are scored on different rows; type it as an override, for all of them",
 }
 
-# Heads that another seed makes another; all others have one solution.
-DRAWING = ("mlp",)
-
-# Of 200 pairs of small nets that differ in nothing but their seeds, one seed calls 67 different, two 14, three 8.
-ENOUGH_SEEDS = 3
-
 BLENDED = (
     "scores are of trained networks and frozen heads, blended: where the heads get all the weight, no key of finetune"
     " moves them; heads=[] asks about the networks alone"
@@ -192,24 +186,6 @@ def lengthened(recipe: Recipe, times: int) -> Recipe:
     for phase in tree["finetune"]["phases"]:
         phase["epochs"] *= times
     return load_recipe(None, (), **tree)
-
-
-def seeded(recipe: Recipe, step: int) -> Recipe:
-    """The recipe under another seed, of heads, training and folds together; with one holdout its rows stay."""
-    if recipe.finetune is not None and recipe.finetune.holdout:
-        return recipe.model_copy(update={"seed": recipe.seed + step})
-    folds = recipe.folds.model_copy(update={"seed": recipe.folds.seed + step})
-    return recipe.model_copy(update={"seed": recipe.seed + step, "folds": folds})
-
-
-def draws(recipe: Recipe) -> bool:
-    """Whether its answers depend on what a training draws: fine-tuning, and heads trained by stochastic descent."""
-    return recipe.finetune is not None or any(text.partition("(")[0] in DRAWING for text in recipe.heads)
-
-
-def seeds_for(recipes: Iterable[Recipe], asked: int | None) -> int:
-    """How many seeds: as many as asked for; else ENOUGH_SEEDS where a training of any draws numbers, and 1."""
-    return asked or (ENOUGH_SEEDS if any(map(draws, recipes)) else 1)
 
 
 def hidden_by_blend(recipe: Recipe, keys: Iterable[str]) -> list[str]:

@@ -16,16 +16,8 @@ from typing import Any
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError
 from medalist.evidence.draws import bind
-from medalist.experiments.ablating.ablate import check_arms
-from medalist.experiments.ablating.questions import (
-    ENOUGH_SEEDS,
-    draws,
-    hidden_by_blend,
-    seeded,
-    seeds_for,
-    split_values,
-)
-from medalist.experiments.arms import Arm, Done, carry_out, weights_of_all
+from medalist.experiments.ablating.questions import hidden_by_blend, split_values
+from medalist.experiments.arms import Arm, Done, carry_out, check_arms, weights_of_all
 from medalist.experiments.folder import BEST, JOURNAL, RESULT, TABLE, answered, asking, finish
 from medalist.experiments.searching.children import Place, Runs
 from medalist.experiments.searching.climb import Limits, Plan, climb
@@ -36,6 +28,7 @@ from medalist.experiments.searching.record import GIVEN, Trial
 from medalist.experiments.searching.rungs import rungs_of
 from medalist.experiments.searching.space import Dimension, own_values, parse_space, with_values
 from medalist.experiments.searching.told import Found, draw, facts_of, text_of
+from medalist.experiments.seeds import ENOUGH_SEEDS, draws, seeded, seeds_for
 from medalist.pipeline import run_key
 from medalist.pipeline.backbones import choose
 from medalist.pipeline.checks import check, check_table

@@ -7,6 +7,7 @@ A head is a function `(x_ND, y, *, num_classes, seed, ...) -> State` on standard
     problem  for linear heads: a `Problem`, which fits many sets of rows with many penalties at a small price
     streamed for those that also learn from rows that do not fit in memory: a `Streamed`
     strength for linear heads whose penalty has another name: that argument
+    draws    true where training draws numbers, so that another seed makes another head
 
 Labels y are class indices int32 (N,), or for tags booleans (N, C), dense or CSR. Axes: N images, D features, C classes.
 """

@@ -27,7 +27,7 @@ def predict(state: State, x_ND: np.ndarray) -> np.ndarray:
     return link(product(x_ND, state["weight_HC"]) + state["bias_C"], bool(state["tags"]))
 
 
-@heads(predict=predict, tasks=EVERY_TASK)
+@heads(predict=predict, tasks=EVERY_TASK, draws=True)
 def mlp(
     x_ND: np.ndarray,
     y: Any,

@@ -20,9 +20,9 @@ from medalist.backbones import embedded_card
 from medalist.cli.app import app
 from medalist.data.drawn import draw_competition
 from medalist.errors import RecipeError, StoreError
-from medalist.experiments.ablating.ablate import ablate, arms_of, check_arms
+from medalist.experiments.ablating.ablate import ablate, arms_of
 from medalist.experiments.ablating.questions import ask_all
-from medalist.experiments.arms import Arm, Done
+from medalist.experiments.arms import Arm, Done, check_arms
 from medalist.experiments.folder import RESULT, TABLE
 from medalist.ledger import Summary
 from medalist.pipeline.decide import Truth
@@ -195,7 +195,7 @@ def test_a_regulariser_is_judged_at_both_budgets(drawn: Path, tmp_path: Path, mo
         summary = Summary(**facts, images=200, rejected=0, notes=(), submission=None)
         return Done(arm, out / "arms" / arm.name, tuple(map(str, range(200))), summary, truth, answers_N)
 
-    monkeypatch.setattr("medalist.experiments.ablating.ablate.carry_out", carried_out)
+    monkeypatch.setattr("medalist.experiments.arms.carry_out", carried_out)
     asked = load_recipe(None, ["finetune.phases=[{epochs: 4}]"], metric="accuracy", backbones=("embedded",))
     text = ablate(asked, drawn, tmp_path / "out", ["finetune.sam=null,0.05"], seeds=2)
     assert ran == [

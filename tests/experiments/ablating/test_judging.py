@@ -12,8 +12,9 @@ import pytest
 from medalist.errors import MismatchError
 from medalist.evidence import compare, compare_seeds, estimate, holm
 from medalist.experiments.ablating.judging import corrected_score, rows_of
-from medalist.experiments.ablating.questions import Question, ask, lengthened, seeded
+from medalist.experiments.ablating.questions import Question, ask, lengthened
 from medalist.experiments.arms import Arm, Done
+from medalist.experiments.seeds import seeded
 from medalist.ledger import Summary
 from medalist.pipeline.decide import Truth
 from medalist.recipe import Recipe, load_recipe

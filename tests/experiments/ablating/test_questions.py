@@ -8,19 +8,15 @@ from hypothesis import strategies as st
 
 from medalist.errors import RecipeError
 from medalist.experiments.ablating.questions import (
-    DRAWING,
     ask,
     ask_all,
-    draws,
     hidden_by_blend,
     lengthened,
     num_epochs,
-    seeded,
-    seeds_for,
     split_values,
 )
+from medalist.experiments.seeds import draws, seeded, seeds_for
 from medalist.recipe import load_recipe
-from medalist.training.heads import heads
 
 PLAIN = load_recipe(metric="accuracy")
 TUNED = load_recipe(metric="accuracy", finetune={"phases": [{"train": "head", "epochs": 3}, {"epochs": 5}]})
@@ -163,10 +159,9 @@ def test_a_seed_moves_folds_and_training_together() -> None:
     assert (moved.seed, moved.folds.seed) == (6, 9)
 
 
-def test_heads_that_draw_are_those_that_a_seed_changes() -> None:
-    assert draws(TUNED)
-    for name in heads:
-        assert draws(load_recipe(metric="accuracy", heads=(name,))) == (name in DRAWING)
+def test_fine_tuning_and_small_nets_draw_numbers_and_ridge_does_not() -> None:
+    assert draws(TUNED) and draws(load_recipe(metric="accuracy", heads=("ridge", "mlp(hidden=8)")))
+    assert not draws(load_recipe(metric="accuracy", heads=("ridge",)))
 
 
 def test_three_seeds_where_any_arm_draws() -> None:
