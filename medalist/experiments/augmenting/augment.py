@@ -172,13 +172,14 @@ def augment(
         if value < least:
             raise RecipeError(f"--{name} is {least} or more, got {value}")
     check(recipe, root, out)
-    recipe = choose(recipe, [])
+    notes: list[str] = []
+    recipe = choose(recipe, notes)
     key = {**run_key(recipe, root), "question": "augment", "factors": factors, "views": views, "images": images}
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
     options = [str(root), "--recipe", str(out / RECIPE), *shared_options(cache, code)]
     commands = {verb: ["medalist", verb, *options] for verb in ("run", "ablate")}
-    for line in few_of(factors):
+    for line in [*notes, *few_of(factors)]:
         say(line)
     with asking(out, key, overwrite=overwrite):
         write_atomic(out / RECIPE, recipe.to_yaml().encode())

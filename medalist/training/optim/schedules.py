@@ -26,6 +26,7 @@ def constant(progress: float, *, warmup: float = 0.0) -> float:
 @schedules()
 def cosine(progress: float, *, warmup: float = 0.0, floor: float = 0.0) -> float:
     """A straight rise, then half a cosine down to `floor` (Loshchilov & Hutter 2017, equation 5; no restarts)."""
+    floor = _factor("floor", floor)
     if progress < _share("warmup", warmup):
         return progress / warmup
     return _half_cosine(1.0, floor, (progress - warmup) / (1 - warmup))
@@ -34,6 +35,7 @@ def cosine(progress: float, *, warmup: float = 0.0, floor: float = 0.0) -> float
 @schedules()
 def linear(progress: float, *, warmup: float = 0.0, floor: float = 0.0) -> float:
     """A straight rise, then a straight way down to `floor`."""
+    floor = _factor("floor", floor)
     if progress < _share("warmup", warmup):
         return progress / warmup
     return 1.0 + (floor - 1.0) * (progress - warmup) / (1 - warmup)
@@ -42,6 +44,7 @@ def linear(progress: float, *, warmup: float = 0.0, floor: float = 0.0) -> float
 @schedules()
 def one_cycle(progress: float, *, peak: float = 0.3, start: float = 0.04, floor: float = 1e-5) -> float:
     """From `start` up to 1 at `peak` of the way, then down to `floor`, both as half a cosine (Smith & Topin 2018)."""
+    start, floor = _factor("start", start), _factor("floor", floor)
     if progress < _share("peak", peak):
         return _half_cosine(start, 1.0, progress / peak)
     return _half_cosine(1.0, floor, (progress - peak) / (1 - peak))
@@ -50,7 +53,7 @@ def one_cycle(progress: float, *, peak: float = 0.3, start: float = 0.04, floor:
 @schedules()
 def step(progress: float, *, drops: Sequence[float] = (0.5, 0.75), factor: float = 0.1) -> float:
     """Times `factor` from each of `drops` on (He et al. 2016, section 4.2)."""
-    return float(factor ** sum(progress >= _share("drops", drop) for drop in drops))
+    return float(_factor("factor", factor) ** sum(progress >= _share("drops", drop) for drop in drops))
 
 
 @dataclass
@@ -137,6 +140,12 @@ def _half_cosine(first: float, last: float, share: float) -> float:
 def _share(name: str, value: float) -> float:
     if not _is_number(value) or not 0 <= value < 1:
         raise RecipeError(f"schedule: {name}={value!r} must be a share of training, at least 0 and below 1")
+    return value
+
+
+def _factor(name: str, value: float) -> float:
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise RecipeError(f"schedule: {name}={value!r} must be a factor of the learning rate, from 0 to 1")
     return value
 
 

@@ -81,6 +81,14 @@ def test_an_argument_that_is_no_share_is_told(call: str) -> None:
         schedules.bind(call)(0.5)
 
 
+@pytest.mark.parametrize(
+    "call", ["cosine(floor=2)", "linear(floor=-0.5)", "one_cycle(start=1.5)", "one_cycle(floor='low')", "step(factor=10)"]
+)
+def test_an_argument_that_is_no_factor_is_told_before_the_first_step(call: str) -> None:
+    with pytest.raises(RecipeError, match="must be a factor of the learning rate, from 0 to 1"):
+        schedules.bind(call)(0.0)
+
+
 @given(
     st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), max_size=30),
     st.integers(1, 4),
