@@ -20,8 +20,12 @@ def seeded(recipe: Recipe, step: int) -> Recipe:
 
 
 def draws(recipe: Recipe) -> bool:
-    """Whether its answers depend on what a training draws: fine-tuning, and heads trained by stochastic descent."""
-    return recipe.finetune is not None or any(heads.bind(text).facts.get("draws") for text in recipe.heads)
+    """Whether its answers depend on what a training draws: fine-tuning, and heads trained by stochastic descent.
+
+    A head that is not known draws nothing: the check of recipes tells it, in its own words.
+    """
+    names = {text.partition("(")[0] for text in recipe.heads}
+    return recipe.finetune is not None or any(heads.bind(name).facts.get("draws") for name in names & set(heads))
 
 
 def seeds_for(recipes: Iterable[Recipe], asked: int | None) -> int:

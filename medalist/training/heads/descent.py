@@ -48,6 +48,9 @@ def together(
 def lbfgs(start_EC: np.ndarray, precondition: Precondition, tolerance: float, max_passes: int) -> Descent:
     """L-BFGS (Nocedal & Wright 2006, algorithm 7.5) with an inverse Hessian's first guess given.
 
+    The guess is scaled by the last bend (there, equation 7.20, with the guess for the identity): a step of length 1 is
+    then nearly always taken, and costs one gradient.
+
     Args:
         start_EC: where to begin.
         precondition: gradient -> the guess times it.
@@ -56,9 +59,13 @@ def lbfgs(start_EC: np.ndarray, precondition: Precondition, tolerance: float, ma
     """
     weight_EC, gradient_EC = start_EC, (yield start_EC)
     memory: Memory = deque(maxlen=MEMORY)
-    passes = 1
+    passes, scale = 1, 1.0
+
+    def scaled(out_EC: np.ndarray) -> np.ndarray:
+        return np.float32(scale) * precondition(out_EC)
+
     while passes < max_passes:
-        direction_EC = downhill(gradient_EC, memory, precondition)
+        direction_EC = downhill(gradient_EC, memory, scaled)
         slope = float(np.vdot(gradient_EC, direction_EC))
         if -slope <= tolerance:
             break
@@ -76,6 +83,7 @@ def lbfgs(start_EC: np.ndarray, precondition: Precondition, tolerance: float, ma
             break
         change_EC, bend_EC = np.float32(step) * direction_EC, there_EC - gradient_EC
         memory.append((change_EC, bend_EC, step * (now - slope)))
+        scale = step * (now - slope) / float(np.vdot(bend_EC, precondition(bend_EC)))
         weight_EC, gradient_EC = weight_EC + change_EC, there_EC
     return weight_EC
 
