@@ -5,7 +5,8 @@ run is timed from the call to its return. Useful are `fit`, and of `embed` what 
 last event of that stage (`decode_s` on all cores, `forward_s` on all lanes; they overlap, so their sum may exceed the
 stage). All the rest is overhead: `before the first image` (choosing and opening networks, the choice once a machine and
 backbone), what the stream waits for, and what lies outside any stage (checks, fingerprint of the data, the run folder).
-With --profile the same run follows again, its features known, under cProfile: where the rest goes.
+On images that are there a second run follows, its features gone and the choice of runtime known, as for any further set
+on the machine. With --profile the same run follows again, its features known, under cProfile: where the rest goes.
 
     python benchmarks/overhead.py --data cats-dogs --metric log_loss --backbone NAME --cards DIR
     python benchmarks/overhead.py --drawn 1500 5000 20000
@@ -17,6 +18,7 @@ import argparse
 import cProfile
 import json
 import pstats
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,7 +59,12 @@ def measure(arguments: argparse.Namespace) -> None:
         root = arguments.data or drawn(folder / "data", arguments.drawn[0])
         timed(arguments, drawn(folder / "few", 64), folder / "warm", folder / "warm-cache")
         seconds, wall, num_images = timed(arguments, root, folder / "cold", folder / "cache")
-        report(seconds, wall, f"{root.name}, {num_images} images, {arguments.backbone}")
+        title = f"{root.name}, {num_images} images, {arguments.backbone}"
+        report(seconds, wall, title)
+        if arguments.data:
+            shutil.rmtree(folder / "cache" / "bank")
+            seconds, wall, _ = timed(arguments, root, folder / "known", folder / "cache")
+            report(seconds, wall, f"{title}, runtime known")
         if arguments.profile:
             profile = cProfile.Profile()
             profile.runcall(timed, arguments, root, folder / "again", folder / "cache")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from medalist.data.decode import decoder_version
 
-VERSION = 3
+VERSION = 4
 TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, hash TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (hash TEXT, maker TEXT, facts TEXT, PRIMARY KEY (hash, maker)) WITHOUT ROWID;
@@ -35,8 +35,10 @@ class Facts:
         width, height: as displayed, in pixels.
         rotated, animated: an EXIF orientation was applied; only the first of several frames was taken.
         pixel_hash: SHA-256 of the decoded pixels and their shape.
-        phash: perceptual hash, 16 hex digits.
+        phash, mirrored: perceptual hashes of the picture and its mirror image, 16 hex digits each.
+        crops: those of nine crops, one after the other.
         colour: mean colour of a 4 x 4 grid of cells, 96 hex digits (16 cells, RGB).
+        sharpness, brightness: as `signatures` measures them; in levels of 255, and in [0, 1].
         mean, mean_square: of each channel's values in [0, 1], red, green, blue, over the pixels behind `pixel_hash`
             (a JPEG of twice 256 pixels or more: decoded at 1/2, 1/4 or 1/8; its means stay, its finest detail goes).
     """
@@ -53,7 +55,11 @@ class Facts:
     animated: bool = False
     pixel_hash: str = ""
     phash: str = ""
+    mirrored: str = ""
+    crops: str = ""
     colour: str = ""
+    sharpness: float = 0.0
+    brightness: float = 0.0
     mean: tuple[float, ...] = ()
     mean_square: tuple[float, ...] = ()
 

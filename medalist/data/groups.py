@@ -1,6 +1,6 @@
-"""Duplicates -> groups that must not be torn apart: equal bytes, equal pixels, near-equal pictures, a group column.
+"""Duplicates -> groups that must not be torn apart: equal bytes or pixels, near-equal and mirrored pictures, a column.
 
-Axes: N images, P pairs, U different pictures (of N, by perceptual hash and colours).
+Axes: N images, P pairs, U different pictures (of N, by perceptual hash and colours), V hashes of theirs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from medalist.data.facts import Facts
+from medalist.data.signatures import mirrored_cells
 
 MAX_BITS = 4  # of 64, by which perceptual hashes of near-duplicates differ
 MAX_COLOUR = 12.0  # levels of 255, mean absolute difference of the colour cells: grey hashes are blind to colour
@@ -65,67 +66,112 @@ def _cluster(facts: Sequence[Facts], rows: np.ndarray) -> Duplicates:
 def near_duplicates(facts: Sequence[Facts]) -> Pairs:
     """(image, first image of its kind): hashes differ in at most MAX_BITS bits, colours by MAX_COLOUR.
 
-    Likeness is passed on (A like B, B like C), but not without end: a chain is cut where it leaves CHAIN times these
-    limits around its first picture.
+    One of the two may be mirrored, or a crop that leaves out up to a twentieth of each side. Likeness is passed on (A
+    like B, B like C), but not without end: a chain is cut where it leaves CHAIN times these limits around its first
+    picture.
     """
     # 1. Equal hash and equal colours are one picture: ten thousand blank pages are no crowd.
     index, first = _same([fact.phash and fact.phash + fact.colour for fact in facts])
     if not len(index):
         return index, index
     row_U, picture = np.unique(first, return_inverse=True)
-    hash_U = np.array([int(facts[i].phash, 16) for i in row_U], np.uint64)
-    colour_UC = np.stack([np.frombuffer(bytes.fromhex(facts[i].colour), np.uint8) for i in row_U]).astype(np.int16)
+    looks = _Looks.of([facts[i] for i in row_U])
     # 2. Components of likeness; 3. long ones cut.
-    head_U = _cut(_alike(hash_U, colour_UC), hash_U, colour_UC)
+    head_U = _cut(_alike(looks), looks)
     return index, row_U[head_U[picture]]
 
 
-def _alike(hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
-    """Component of likeness of each picture; pairs are sought among those that agree in NUM_EQUAL bands."""
+@dataclass(frozen=True)
+class _Looks:
+    """What pictures look like: hashes (U,), of mirror images too, and of crops (U, 9); colour cells (U, 48) of both."""
+
+    hash_U: np.ndarray
+    mirrored_U: np.ndarray
+    crops_U9: np.ndarray
+    colour_UC: np.ndarray
+    mirrored_UC: np.ndarray
+
+    @classmethod
+    def of(cls, facts: Sequence[Facts]) -> _Looks:
+        colour_UC = np.stack([np.frombuffer(bytes.fromhex(fact.colour), np.uint8) for fact in facts]).astype(np.int16)
+        hashes = [_hashes([getattr(fact, name) for fact in facts]) for name in ("phash", "mirrored", "crops")]
+        return cls(hashes[0][:, 0], hashes[1][:, 0], hashes[2], colour_UC, mirrored_cells(colour_UC))
+
+    @property
+    def every(self) -> Pairs:
+        """All hashes (V,), and whose they are."""
+        hash_UX = np.column_stack([self.hash_U, self.mirrored_U, self.crops_U9])
+        return hash_UX.ravel(), np.repeat(np.arange(len(hash_UX)), hash_UX.shape[1])
+
+    def near(self, left: np.ndarray, right: np.ndarray, slack: int = 1) -> np.ndarray:
+        """(P,) bool: one picture, or a crop of it, and the other or its mirror image are within `slack` x both limits.
+
+        Colours are looked at only where the hashes are near.
+        """
+        near_P = np.zeros(len(left), bool)
+        for one_U, other_UC in ((self.hash_U, self.colour_UC), (self.mirrored_U, self.mirrored_UC)):
+            bits_P = np.minimum(
+                np.bitwise_count(one_U[left, None] ^ self._wholes(right)).min(axis=1),
+                np.bitwise_count(one_U[right, None] ^ self._wholes(left)).min(axis=1),
+            )
+            some = np.flatnonzero(bits_P <= slack * MAX_BITS)
+            apart = np.abs(other_UC[left[some]] - self.colour_UC[right[some]]).mean(axis=1)
+            near_P[some] |= apart <= slack * MAX_COLOUR
+        return near_P
+
+    def _wholes(self, rows: np.ndarray) -> np.ndarray:
+        """Hashes (P, 10) of pictures and of their crops."""
+        return np.column_stack([self.hash_U[rows], self.crops_U9[rows]])
+
+
+def _hashes(texts: Sequence[str]) -> np.ndarray:
+    """uint64 (U, W) of texts of W x 16 hex digits."""
+    return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").astype(np.uint64).reshape(len(texts), -1)
+
+
+def _alike(looks: _Looks) -> np.ndarray:
+    """Component of likeness of each picture; pairs are sought among those with hashes that agree in NUM_EQUAL bands."""
+    hash_V, picture_V = looks.every
     edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
     masks = [sum(1 << bit for bit in range(low, high)) for low, high in pairwise(edges)]
-    component_U = np.arange(len(hash_U))
+    component_U = np.arange(len(looks.hash_U))
     for equal in combinations(masks, NUM_EQUAL):
         pairs = []
-        for left, right in _neighbours(hash_U, np.uint64(sum(equal))):
+        for left, right in _neighbours(hash_V, picture_V, np.uint64(sum(equal))):
             unlinked = component_U[left] != component_U[right]
             left, right = left[unlinked], right[unlinked]
-            near = _near(hash_U, colour_UC, left, right, 1)
+            near = looks.near(left, right)
             pairs.append((component_U[left[near]], component_U[right[near]]))
-        component_U = _components(len(hash_U), pairs)[component_U]
+        component_U = _components(len(component_U), pairs)[component_U]
     return component_U
 
 
-def _neighbours(hash_U: np.ndarray, mask: np.uint64) -> Iterator[Pairs]:
-    """Pairs whose hashes agree under `mask`, at most WINDOW apart in hash order."""
-    order = np.lexsort((hash_U, hash_U & mask))
-    key_U = hash_U[order] & mask
+def _neighbours(hash_V: np.ndarray, picture_V: np.ndarray, mask: np.uint64) -> Iterator[Pairs]:
+    """Pairs of pictures with hashes that agree under `mask`, at most WINDOW apart in hash order."""
+    key_V = hash_V & mask
+    order = np.lexsort((picture_V, key_V))
+    # One hash a picture and key: the crops of a picture are much alike.
+    changed = (np.diff(key_V[order]) != 0) | (np.diff(picture_V[order]) != 0)
+    order = order[np.concatenate([[True], changed])]
+    order = order[np.lexsort((hash_V[order], key_V[order]))]
+    key_V, picture_V = key_V[order], picture_V[order]
     start = np.arange(len(order))
     for step in range(1, WINDOW + 1):
         start = start[start < len(order) - step]
-        start = start[key_U[start] == key_U[start + step]]
+        start = start[key_V[start] == key_V[start + step]]
         if not len(start):
             return
-        yield order[start], order[start + step]
+        yield picture_V[start], picture_V[start + step]
 
 
-def _near(hash_U: np.ndarray, colour_UC: np.ndarray, left: np.ndarray, right: np.ndarray, slack: int) -> np.ndarray:
-    """(P,) bool: pairs within `slack` times both limits; colours are looked at only where the hashes are near."""
-    near: np.ndarray = np.bitwise_count(hash_U[left] ^ hash_U[right]) <= slack * MAX_BITS
-    some = np.flatnonzero(near)
-    apart = np.abs(colour_UC[left[some]] - colour_UC[right[some]]).mean(axis=1)
-    near[some] = apart <= slack * MAX_COLOUR
-    return near
-
-
-def _cut(component_U: np.ndarray, hash_U: np.ndarray, colour_UC: np.ndarray) -> np.ndarray:
+def _cut(component_U: np.ndarray, looks: _Looks) -> np.ndarray:
     """Head of each picture: the first of its component, or the first of those that are too far from that one."""
     head_U = np.arange(len(component_U))
     left_over = np.arange(len(component_U))
     while len(left_over):
         _, first, inverse = np.unique(component_U[left_over], return_index=True, return_inverse=True)
         heads = left_over[first[inverse]]
-        near = _near(hash_U, colour_UC, left_over, heads, CHAIN)
+        near = looks.near(left_over, heads, CHAIN)
         head_U[left_over[near]] = heads[near]
         left_over = left_over[~near]
     return head_U

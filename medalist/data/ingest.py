@@ -6,7 +6,6 @@ Runs in worker processes, so that a file that crashes or hangs its decoder costs
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -20,14 +19,22 @@ from PIL import Image
 from medalist.data.decode import Picture, Preprocessing
 from medalist.data.facts import NO_FILE, Facts, FactsCache, absolute, known_facts, stamp_of
 from medalist.data.moments import picture_moments
+from medalist.data.signatures import (
+    CROP_SIDE,
+    HASH_SIDE,
+    brightness,
+    colour_cells,
+    crop_hashes,
+    mirrored_hash,
+    perceptual_hash,
+    sharpness,
+)
 from medalist.engines import Stage, map
 from medalist.errors import DataError
 from medalist.progress import Sink, ignore, track
 from medalist.store import hash_bytes
 
 FACTS_SIDE = 256  # facts come from a decode with at least this short side, whatever a backbone wants
-HASH_SIDE, HASH_LOW = 32, 8
-CELLS = 4
 MAX_BYTES = 1 << 30
 REMEMBER_EVERY = 256
 
@@ -157,29 +164,21 @@ def _signed(facts: Facts, picture: Picture) -> Facts:
     image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
     pixels = hashlib.sha256(str(image.size).encode())
     pixels.update(image.tobytes())
-    small = image.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    cells = small.resize((CELLS, CELLS), Image.Resampling.BOX)
+    small, larger = (
+        image.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0) for side in (HASH_SIDE, CROP_SIDE)
+    )
+    grey = image.convert("L")
     mean, mean_square = picture_moments(image)
     return replace(
         facts,
         ok=True,
         pixel_hash=pixels.hexdigest(),
         phash=perceptual_hash(small),
-        colour=cells.tobytes().hex(),
+        mirrored=mirrored_hash(small),
+        crops=crop_hashes(larger),
+        colour=colour_cells(small),
+        sharpness=sharpness(grey),
+        brightness=brightness(grey),
         mean=mean,
         mean_square=mean_square,
     )
-
-
-def perceptual_hash(small: Image.Image) -> str:
-    """64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of a 32 x 32 picture's grey
-    lie above their median; 16 hex digits. Blind to colour, robust to scale and compression.
-    """
-    grey = np.asarray(small.convert("L"), np.float64)
-    low = _DCT @ grey @ _DCT.T
-    bits = low.ravel() > np.median(low)
-    return np.packbits(bits).tobytes().hex()
-
-
-# Rows of the DCT-II matrix: frequency f at sample n is cos(pi f (2 n + 1) / (2 N)).
-_DCT = np.cos(math.pi * np.arange(HASH_LOW)[:, None] * (2 * np.arange(HASH_SIDE)[None] + 1) / (2 * HASH_SIDE))

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from medalist.data.facts import Facts
 from medalist.data.groups import CHAIN, MAX_BITS, Duplicates, duplicate_groups, duplicates
 from medalist.data.ingest import facts_of
+from medalist.store import hash_bytes
 
 GREY = bytes([128] * 48).hex()
 
 
 def picture(name: str, bits: int, colour: str = GREY) -> Facts:
-    """A file of its own bytes and pixels with the perceptual hash `bits`."""
-    return Facts(True, hash=f"h{name}", pixel_hash=f"p{name}", phash=f"{bits:016x}", colour=colour)
+    """A file of its own bytes and pixels with the perceptual hash `bits`; mirrored or cropped like no other."""
+    drawn = "".join(hash_bytes(f"{name} {part}".encode()) for part in range(3))
+    return Facts(
+        True,
+        hash=f"h{name}",
+        pixel_hash=f"p{name}",
+        phash=f"{bits:016x}",
+        mirrored=drawn[:16],
+        crops=drawn[16:160],
+        colour=colour,
+    )
 
 
 def tint(level: int) -> str:
@@ -27,9 +39,9 @@ def tint(level: int) -> str:
 
 def test_groups_are_the_union_of_bytes_pixels_pictures_and_column() -> None:
     facts = [
-        Facts(True, hash="a", pixel_hash="x", phash="f" * 16, colour=GREY),
+        replace(picture("a", 2**64 - 1), pixel_hash="x"),
         Facts(False, "truncated", hash="b"),
-        Facts(True, hash="c", pixel_hash="x", phash="f" * 16, colour=tint(0)),  # pixels of the first
+        replace(picture("c", 2**64 - 1, tint(0)), pixel_hash="x"),  # pixels of the first
         Facts(False, "truncated", hash="b"),  # bytes of the second
         picture("d", 0xFFFFFFFFFFFFFFF0),  # 4 bits from the first
         Facts(False, "missing"),
@@ -80,6 +92,43 @@ def test_near_pairs_are_found_as_by_brute_force(seed: int) -> None:
     for _ in range(6):
         reached = reached @ reached
     assert np.array_equal(reached, group_N[:, None] == group_N[None])
+
+
+@given(st.integers(0, 10**6), st.integers(0, MAX_BITS + 1))
+@settings(max_examples=40, deadline=None)
+def test_mirrored_and_cropped_copies_are_found(seed: int, num_bits: int) -> None:
+    rng = np.random.default_rng(seed)
+    facts = []
+    for pair in range(8):
+        one = picture(f"{seed} {pair}", int(rng.integers(2**64, dtype=np.uint64)), tint(int(rng.integers(256))))
+        off = sum(1 << int(bit) for bit in rng.choice(64, num_bits, replace=False))
+        other = picture(f"{seed} {pair} other", int(rng.integers(2**64, dtype=np.uint64)), one.colour)
+        of = (one.phash, one.mirrored)[pair % 2]
+        copy = f"{int(of, 16) ^ off:016x}"
+        at = 16 * int(rng.integers(9))
+        crops = other.crops[:at] + copy + other.crops[at + 16 :]
+        facts += [one, replace(other, mirrored=copy) if pair == 0 else replace(other, crops=crops)]
+    order = rng.permutation(len(facts))
+    group_N = duplicate_groups([facts[i] for i in order])
+    found = {frozenset(order[np.flatnonzero(group_N == group)].tolist()) for group in group_N}
+    planted = {frozenset((2 * pair, 2 * pair + 1)) for pair in range(8)}
+    assert found == planted if num_bits <= MAX_BITS else len(found) == len(facts)
+
+
+def test_copies_of_drawn_images_are_found_and_strangers_are_not(tmp_path: Path) -> None:
+    rng, names = np.random.default_rng(3), []
+    for number in range(12):
+        coarse = rng.integers(0, 256, (7, 9, 3), dtype=np.uint8)
+        image = Image.fromarray(coarse).resize((360, 280), Image.Resampling.BICUBIC)
+        left, top = (int(rng.integers(side // 20 + 1)) for side in image.size)
+        crop = (left, top, left + image.width * 19 // 20, top + image.height * 19 // 20)
+        copies = [image, image.resize((200, 155)), ImageOps.mirror(image), image.crop(crop)]
+        copies.append(ImageOps.mirror(copies[-1]))
+        for kind, copy in enumerate(copies):
+            names.append(f"{number}-{kind}.jpg")
+            copy.save(tmp_path / names[-1], quality=85 if kind else 95)
+    group_N = duplicate_groups(facts_of(tmp_path, names, cache=tmp_path / "cache"))
+    assert group_N.tolist() == np.repeat(np.arange(12), 5).tolist()
 
 
 def test_a_chain_is_cut_before_its_ends_are_strangers() -> None:

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.fft import dctn
 
 from medalist import engines
 from medalist.data import ingest as ingest_module
 from medalist.data.decode import Picture, Preprocessing
 from medalist.data.facts import Facts, known_facts
-from medalist.data.ingest import facts_of, ingest, perceptual_hash
+from medalist.data.ingest import facts_of, ingest
 from medalist.progress import Event
 from medalist.store import hash_bytes
 
@@ -183,14 +182,6 @@ def test_workers_start_light() -> None:
     heavy = "{'torch', 'sklearn', 'scipy', 'pandas'}"
     code = f"import sys, medalist.data.ingest, medalist.engines.worker; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_perceptual_hash_is_the_signs_of_the_lowest_frequencies() -> None:
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    grey = np.asarray(image.convert("L"), float)
-    low = dctn(grey, type=2)[:8, :8]
-    bits = "".join("01"[int(value)] for value in (low > np.median(low)).ravel())
-    assert perceptual_hash(image) == f"{int(bits, 2):016x}"
 
 
 def test_a_recompressed_copy_is_near_and_a_recoloured_one_is_not(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def test_an_argument_that_is_no_share_is_told(call: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "call", ["cosine(floor=2)", "linear(floor=-0.5)", "one_cycle(start=1.5)", "one_cycle(floor='low')", "step(factor=10)"]
+    "call",
+    ["cosine(floor=2)", "linear(floor=-0.5)", "one_cycle(start=1.5)", "one_cycle(floor='low')", "step(factor=10)"],
 )
 def test_an_argument_that_is_no_factor_is_told_before_the_first_step(call: str) -> None:
     with pytest.raises(RecipeError, match="must be a factor of the learning rate, from 0 to 1"):
