@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def check(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
-    """Say what DATA is: layout, classes, files left out, broken images, duplicates. Trains nothing."""
+def check(
+    data: Data,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the findings as CSV, JSON and pictures")] = None,
+    cache: Cache = None,
+) -> None:
+    """Say what DATA is: layout, classes, files left out, and what looks wrong with its images. Trains nothing."""
     from medalist.pipeline import cache_folder
     from medalist.pipeline.audit import audit
     from medalist.recipe import load_recipe
 
     recipe = load_recipe(None, overrides or (), metric="accuracy")
     with bars() as sink:
-        text = audit(recipe, data, cache=cache_folder(cache), sink=sink)
+        text = audit(recipe, data, cache=cache_folder(cache), out=out, sink=sink)
     print(text)
 
 

@@ -1,30 +1,89 @@
-"""`medalist check`: what a dataset is and what is wrong with its files; nothing is trained, no network is loaded."""
+"""`medalist check`: what a dataset is and what is wrong with its files; nothing is trained, no network is loaded.
+
+The findings are told, and written where asked as a table, as JSON and as pictures. Nothing of the user's is changed.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from medalist.data.describe import describe
+from medalist.data.decode import decode
+from medalist.data.describe import SPLIT_NAMES, describe
 from medalist.data.facts import Facts
-from medalist.data.groups import Duplicates, duplicates
 from medalist.data.ingest import facts_of
-from medalist.data.table import TEST, ImageTable
+from medalist.data.table import ImageTable
+from medalist.errors import DataError, RecipeError
+from medalist.pipeline.page import Cell, Section, png, wrapped
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
+from medalist.quality.findings import KINDS, Finding, findings, labels_of
 from medalist.recipe import Recipe
+from medalist.store import write_atomic
 
-MOST = 10
+MOST = 5  # examples of a kind that are told
+TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
+COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
+PAPER = (255, 255, 255)
 
 
-def audit(recipe: Recipe, root: Path, *, cache: Path, sink: Sink = ignore) -> str:
-    """Read the dataset, open every image once, and say what was found as plain text."""
+def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, sink: Sink = ignore) -> str:
+    """Read the dataset, open every image once, and say what was found as plain text.
+
+    Args:
+        recipe: how to read the dataset.
+        root: its folder.
+        cache: where facts of files are remembered.
+        out: folder for findings.csv, findings.json and findings.png; None: nothing is written.
+        sink: takes progress events.
+
+    Raises:
+        RecipeError: `out` lies inside the dataset.
+    """
+    if out is not None and out.resolve().is_relative_to(root.resolve()):
+        raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
     table = read(recipe, root)
     facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
-    return "\n".join([describe(table), *_formats(facts), *_broken(table, facts), *_duplicates(table, facts)])
+    rows = [Row.of(table, one) for one in findings(table, facts)]
+    lines = [describe(table), *_formats(facts), *_told(rows)]
+    if out is not None:
+        written = {TABLE: _csv(rows), FACTS: _json(rows), **({SHEET: _sheet(table.root, rows)} if rows else {})}
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in written.items():
+            write_atomic(out / name, data)
+        lines.append(f"written: {', '.join(str(out / name) for name in written)}")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finding, and what people know its image by."""
+
+    kind: str
+    path: str
+    id: str
+    split: str
+    label: str
+    cluster: int
+    detail: str
+
+    @classmethod
+    def of(cls, table: ImageTable, one: Finding) -> Row:
+        """The row of the table that the finding points at."""
+        split = SPLIT_NAMES[int(table.split[one.row])]
+        label = ", ".join(labels_of(table, one.row))
+        return cls(one.kind, str(table.paths[one.row]), str(table.ids[one.row]), split, label, one.cluster, one.detail)
 
 
 def _formats(facts: Sequence[Facts]) -> list[str]:
@@ -40,44 +99,73 @@ def _formats(facts: Sequence[Facts]) -> list[str]:
     ]
 
 
-def _broken(table: ImageTable, facts: Sequence[Facts]) -> list[str]:
-    broken = [(table.paths[i] or table.ids[i], fact.reason) for i, fact in enumerate(facts) if not fact.ok]
-    if not broken:
-        return ["every image could be decoded"]
-    return [
-        f"{len(broken)} images cannot be used (training rows are left out, test rows are answered by the class prior):",
-        *_listed([f"{path}: {reason}" for path, reason in broken]),
-    ]
+def _told(rows: Sequence[Row]) -> Iterator[str]:
+    """Each kind with its number, what it means, and examples."""
+    if not rows:
+        yield "findings: none"
+        return
+    yield f"findings: {len({(row.path, row.id) for row in rows})} of the images, {len(rows)} in all"
+    for kind, group in groupby(rows, key=lambda row: row.kind):
+        members = list(group)
+        clusters = len({row.cluster for row in members if row.cluster})
+        yield f"  {kind}: {len(members)}{f' in {clusters} clusters' if clusters else ''}, {KINDS[kind]}"
+        examples = list(_examples(members))
+        yield from (f"    {line}" for line in examples[:MOST])
+        if len(examples) > MOST:
+            yield f"    ... and {len(examples) - MOST} more"
 
 
-def _duplicates(table: ImageTable, facts: Sequence[Facts]) -> list[str]:
-    """Files that show the same picture: under different labels first, then those in training and test."""
-    labelled = table.split != TEST
-    found = duplicates([fact if fact.ok else Facts(False) for fact in facts])  # empty files show no picture
-    if not found:
-        return ["no two files show the same picture"]
-
-    def conflict(cluster: Duplicates) -> bool:
-        return len({_label(table, i) for i in cluster.rows if labelled[i]}) > 1
-
-    def leak(cluster: Duplicates) -> bool:
-        return len({bool(labelled[i]) for i in cluster.rows}) == 2
-
-    ordered = sorted(found, key=lambda cluster: (not conflict(cluster), not leak(cluster)))
-    return [
-        f"{sum(len(cluster.rows) for cluster in found)} files in {len(found)} clusters show the same picture"
-        f" (a cluster shares a fold); {sum(map(conflict, found))} have different labels,"
-        f" {sum(map(leak, found))} lie in training and test:",
-        *_listed([f"{cluster.kind}: {' = '.join(str(table.paths[i]) for i in cluster.rows)}" for cluster in ordered]),
-    ]
+def _examples(rows: Sequence[Row]) -> Iterator[str]:
+    """A line a file, or a cluster of files, with labels where they differ."""
+    for cluster, group in groupby(rows, key=lambda row: row.cluster):
+        members = list(group)
+        if not cluster:
+            yield from (f"{row.path or row.id}: {row.detail}" for row in members)
+            continue
+        differ = len({row.label for row in members if row.label}) > 1
+        yield " = ".join(f"{row.path} ({row.label})" if differ and row.label else row.path for row in members)
 
 
-def _label(table: ImageTable, row: int) -> tuple[int, ...]:
-    if isinstance(table.labels, np.ndarray):
-        return (int(table.labels[row]),)
-    return tuple(table.labels[[row]].indices.tolist())
+def _csv(rows: Sequence[Row]) -> bytes:
+    """A row a finding; what a spreadsheet would take for a formula begins with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        cells = [str(getattr(row, name)) for name in COLUMNS]
+        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
+    return text.getvalue().encode()
 
 
-def _listed(lines: Sequence[str]) -> list[str]:
-    more = [f"  ... and {len(lines) - MOST} more"] if len(lines) > MOST else []
-    return [*(f"  {line}" for line in lines[:MOST]), *more]
+def _json(rows: Sequence[Row]) -> bytes:
+    """The same, as written."""
+    found = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
+    return (json.dumps({"kinds": KINDS, "findings": found}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _sheet(root: Path, rows: Sequence[Row]) -> bytes:
+    """Pictures of each kind, the first ones of many, as they are displayed."""
+    sections: list[Section] = []
+    for kind, group in groupby(rows, key=lambda row: row.kind):
+        members = list(group)
+        cells = [cell for row in members[:SHOWN] if (cell := _cell(root, row)) is not None]
+        if cells:
+            more = f", the first {len(cells)}" if len(cells) < len(members) else ""
+            sections.append((f"{kind}: {len(members)}{more}", wrapped(cells, ACROSS)))
+    if not sections:
+        sections = [("no picture of the findings can be shown", [[Cell(_blank(), "")]])]
+    return png(sections)
+
+
+def _cell(root: Path, row: Row) -> Cell | None:
+    """A picture on a square of paper; None where the file cannot be shown."""
+    try:
+        image = Image.fromarray(decode((root / row.path).read_bytes()))
+    except (OSError, DataError):
+        return None
+    caption = f"{row.path.rpartition('/')[2]} {row.label or row.split}{f' #{row.cluster}' if row.cluster else ''}"
+    return Cell(np.asarray(ImageOps.pad(image, (SIDE, SIDE), color=PAPER)), caption)
+
+
+def _blank() -> np.ndarray:
+    return np.full((SIDE, SIDE, 3), 255, np.uint8)

@@ -6,7 +6,6 @@ Axes: B images of a batch, H W pixels, C classes.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from medalist.backbones import EMBEDDED
 from medalist.data.decode import Preprocessing, decode, prepare
@@ -22,31 +20,14 @@ from medalist.data.table import ImageTable
 from medalist.data.views import Draw, Policy
 from medalist.errors import DataError, RecipeError
 from medalist.pipeline.backbones import open_backbones
+from medalist.pipeline.page import Cell, png, wrapped
 from medalist.pipeline.way import read
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.store import write_atomic
 from medalist.training.heads.contract import targets
 
-FONT = ImageFont.load_default(13)
-LINE, GAP = 17, 6  # pixels: a line of text, the space around each image
-PAPER, INK = "white", "#1c1c1c"
 MAX_IMAGES = 100
-MAX_LINES = 3  # of a caption
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One picture on the sheet, and what is written below it."""
-
-    pixels_HWC: np.ndarray
-    caption: str
-
-    @property
-    def lines(self) -> list[str]:
-        """The caption as lines of the picture's width, the last one cut."""
-        lines = _lines(self.caption, self.pixels_HWC.shape[1])
-        return [*lines[: MAX_LINES - 1], " ".join(lines[MAX_LINES - 1 :])]
 
 
 @dataclass(frozen=True)
@@ -99,8 +80,8 @@ def show(
     if mixing is not None:
         batch = [row[1].pixels_HWC for row in rows]
         mixed = _mixed(batch, table, [one.row for one in originals], mixing, seed)
-        sections.append((f"{mixing.text}, on a batch of epoch 0", _wrapped(mixed, copies + 1)))
-    write_atomic(out, _png(_page(sections)))
+        sections.append((f"{mixing.text}, on a batch of epoch 0", wrapped(mixed, copies + 1)))
+    write_atomic(out, png(sections))
     return f"{out}: {len(originals)} images, {copies} epochs each, {target.width} x {target.height} pixels"
 
 
@@ -190,64 +171,3 @@ def _shares(classes: Sequence[str], target_C: np.ndarray) -> str:
     """`cat 0.62, dog 0.38`, the largest first."""
     order = np.argsort(-target_C, kind="stable")
     return ", ".join(f"{classes[c]} {target_C[c]:.2f}" for c in order[:6] if target_C[c] > 0.005)
-
-
-def _wrapped(cells: Sequence[Cell], columns: int) -> list[list[Cell]]:
-    return [list(cells[start : start + columns]) for start in range(0, len(cells), columns)]
-
-
-def _page(sections: Sequence[tuple[str, list[list[Cell]]]]) -> Image.Image:
-    """Sections below each other, each a heading and rows of cells, on a page as high as they need."""
-    high, wide = sections[0][1][0][0].pixels_HWC.shape[:2]
-    width = GAP + max(len(row) for _, rows in sections for row in rows) * (wide + GAP)
-    headings = [_lines(text, width - 2 * GAP) for text, _ in sections]
-    cells = sum(high + _text_height(row) for _, rows in sections for row in rows)
-    page = Image.new("RGB", (width, GAP + sum(len(lines) * LINE + GAP for lines in headings) + cells), PAPER)
-    pen, top = ImageDraw.Draw(page), GAP
-    for lines, (_, rows) in zip(headings, sections, strict=True):
-        pen.multiline_text((GAP, top), "\n".join(lines), INK, FONT)
-        top += len(lines) * LINE + GAP
-        for row in rows:
-            _lay(page, pen, row, top)
-            top += high + _text_height(row)
-    return page
-
-
-def _text_height(row: Sequence[Cell]) -> int:
-    """Pixels below the row's pictures."""
-    return max(len(cell.lines) for cell in row) * LINE + GAP
-
-
-def _lay(page: Image.Image, pen: ImageDraw.ImageDraw, row: Sequence[Cell], top: int) -> None:
-    """One row of pictures with their captions."""
-    for column, cell in enumerate(row):
-        high, wide = cell.pixels_HWC.shape[:2]
-        left = GAP + column * (wide + GAP)
-        page.paste(Image.fromarray(cell.pixels_HWC), (left, top))
-        for number, line in enumerate(cell.lines):
-            pen.text((left, top + high + 1 + number * LINE), _cut(line, wide), INK, FONT)
-
-
-def _lines(text: str, width: int) -> list[str]:
-    """A text broken at spaces into lines of at most so many pixels; a longer word has a line of its own."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and FONT.getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _cut(line: str, width: int) -> str:
-    """As much of the line as fits into so many pixels."""
-    if FONT.getlength(line) <= width:
-        return line
-    return next((f"{line[:n]}…" for n in range(len(line), 0, -1) if FONT.getlength(f"{line[:n]}…") <= width), "")
-
-
-def _png(page: Image.Image) -> bytes:
-    file = io.BytesIO()
-    page.save(file, "PNG")
-    return file.getvalue()

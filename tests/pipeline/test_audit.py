@@ -1,30 +1,71 @@
-"""`medalist check`: broken files by name, duplicates with different labels before all others."""
+"""`medalist check`: what is wrong is told, the gravest first, and written without harm."""
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
-from medalist.pipeline.audit import audit
+import numpy as np
+import pytest
+from PIL import Image
+
+from medalist.errors import RecipeError
+from medalist.pipeline.audit import COLUMNS, Row, _csv, audit
 from medalist.recipe import load_recipe
 
+RECIPE = load_recipe(metric="accuracy")
 
-def test_conflicts_and_leaks_come_first(competition: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(competition, data)
+
+@pytest.fixture
+def data(competition: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    shutil.copytree(competition, root)
+    return root
+
+
+def test_conflicts_and_leaks_are_told_with_labels_and_paths(data: Path, tmp_path: Path) -> None:
     image, other = sorted((data / "train" / "fish").glob("00*.jpg"))[-2:]
     shutil.copy(image, data / "train" / "boat" / "fish_too.jpg")
     leaked = next(path for path in sorted((data / "test").iterdir()) if path.stat().st_size > 1000)
     shutil.copy(other, leaked)
-    text = audit(load_recipe(metric="accuracy"), data, cache=tmp_path / "cache")
-    assert "1 have different labels, 1 lie in training and test" in text
-    first, second = [line for line in text.splitlines() if line.startswith("  bytes:")][:2]
-    assert f"train/fish/{image.name}" in first
-    assert "train/boat/fish_too.jpg" in first
-    assert f"test/{leaked.name}" in second
+    lines = audit(RECIPE, data, cache=tmp_path / "cache").splitlines()
+    conflict = next(number for number, line in enumerate(lines) if line.startswith("  conflict: 2 in 1 clusters"))
+    assert lines[conflict + 1] == f"    train/boat/fish_too.jpg (boat) = train/fish/{image.name} (fish)"
+    leak = next(number for number, line in enumerate(lines) if line.startswith("  leak: 2 in 1 clusters"))
+    assert lines[leak + 1] == f"    train/fish/{other.name} = test/{leaked.name}"
+    assert conflict < leak
 
 
 def test_broken_files_are_named_with_their_reason(competition: Path, tmp_path: Path) -> None:
-    text = audit(load_recipe(metric="accuracy"), competition, cache=tmp_path)
-    assert "images cannot be used" in text
-    assert "the file is empty" in text
+    text = audit(RECIPE, competition, cache=tmp_path)
+    assert "the file is empty" in text and "files that end too soon" in text
+
+
+def test_findings_are_written_and_the_dataset_is_as_it_was(data: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (100, 100)).save(data / "train" / "boat" / "=cmd.png")
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    text = audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
+    assert text.splitlines()[-1].startswith("written: ")
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+    with (tmp_path / "found" / "findings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = json.loads((tmp_path / "found" / "findings.json").read_text(encoding="utf-8"))
+    assert set(told["kinds"]) >= {row["kind"] for row in rows}
+    assert [{name: str(one[name]) for name in COLUMNS} for one in told["findings"]] == rows
+    (blank,) = (row for row in rows if row["kind"] == "blank")
+    assert (blank["path"], blank["split"], blank["label"]) == ("train/boat/=cmd.png", "train", "boat")
+    with Image.open(tmp_path / "found" / "findings.png") as sheet:
+        assert np.asarray(sheet).std() > 5
+
+
+def test_what_a_spreadsheet_would_run_is_text() -> None:
+    hostile = Row("blank", "=a.png", "+1", "train", "-boat()", 0, '@SUM(1, "2")')
+    (_, row) = csv.reader(_csv([hostile]).decode().splitlines())
+    assert row == ["blank", "'=a.png", "'+1", "train", "'-boat()", "0", '\'@SUM(1, "2")']
+
+
+def test_findings_are_never_written_into_the_dataset(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="lies inside the dataset"):
+        audit(RECIPE, data, cache=tmp_path / "cache", out=data / "found")

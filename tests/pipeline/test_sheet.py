@@ -12,7 +12,8 @@ import pytest
 from medalist.data.decode import Preprocessing, decode
 from medalist.data.views import Draw, Policy
 from medalist.errors import RecipeError
-from medalist.pipeline.sheet import GAP, LINE, _cut, _lines, _originals, _shares, show
+from medalist.pipeline.page import GAP, LINE, _cut, _lines
+from medalist.pipeline.sheet import _originals, _shares, show
 from medalist.pipeline.way import read
 from medalist.recipe import Recipe, load_recipe
 
