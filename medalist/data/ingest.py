@@ -164,9 +164,8 @@ def _signed(facts: Facts, picture: Picture) -> Facts:
     image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
     pixels = hashlib.sha256(str(image.size).encode())
     pixels.update(image.tobytes())
-    small, larger = (
-        image.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0) for side in (HASH_SIDE, CROP_SIDE)
-    )
+    larger = image.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small = larger.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX)
     grey = image.convert("L")
     mean, mean_square = picture_moments(image)
     return replace(
