@@ -22,11 +22,10 @@ from medalist.data.moments import picture_moments
 from medalist.data.signatures import (
     CROP_SIDE,
     HASH_SIDE,
+    both_hashes,
     brightness,
     colour_cells,
     crop_hashes,
-    mirrored_hash,
-    perceptual_hash,
     sharpness,
 )
 from medalist.engines import Stage, map
@@ -164,16 +163,17 @@ def _signed(facts: Facts, picture: Picture) -> Facts:
     image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
     pixels = hashlib.sha256(str(image.size).encode())
     pixels.update(image.tobytes())
-    larger = image.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    larger = image.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BOX)
     small = larger.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX)
     grey = image.convert("L")
+    phash, mirrored = both_hashes(small)
     mean, mean_square = picture_moments(image)
     return replace(
         facts,
         ok=True,
         pixel_hash=pixels.hexdigest(),
-        phash=perceptual_hash(small),
-        mirrored=mirrored_hash(small),
+        phash=phash,
+        mirrored=mirrored,
         crops=crop_hashes(larger),
         colour=colour_cells(small),
         sharpness=sharpness(grey),

@@ -22,12 +22,14 @@ def perceptual_hash(small: Image.Image) -> str:
     """64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of a 32 x 32 picture's grey
     lie above their median; 16 hex digits. Blind to colour, robust to scale and compression.
     """
-    return _hashed(_low(small)[None])
+    return both_hashes(small)[0]
 
 
-def mirrored_hash(small: Image.Image) -> str:
-    """The perceptual hash of a 32 x 32 picture's mirror image: left is right."""
-    return _hashed(_low(small)[None] * _MIRROR)  # mirroring turns the sign of each odd frequency along a row
+def both_hashes(small: Image.Image) -> tuple[str, str]:
+    """The perceptual hash of a 32 x 32 picture, and that of its mirror image: left is right."""
+    low = _DCT @ np.asarray(small.convert("L"), np.float64) @ _DCT.T
+    both = _hashed(np.stack([low, low * _MIRROR]))  # mirroring turns the sign of each odd frequency along a row
+    return both[:16], both[16:]
 
 
 def crop_hashes(larger: Image.Image) -> str:
@@ -65,10 +67,12 @@ def sharpness(grey: Image.Image) -> float:
     high, wide = ((side - 2) // TILES * TILES for side in value_HW.shape)
     if high < TILES or wide < TILES:
         return 0.0
-    inner = value_HW[1:-1, 1:-1]
-    bend_HW = value_HW[1:-1, :-2] + value_HW[1:-1, 2:] + value_HW[:-2, 1:-1] + value_HW[2:, 1:-1] - 4 * inner
-    tiles = np.square(bend_HW[:high, :wide]).reshape(TILES, high // TILES, TILES, wide // TILES)
-    return round(math.sqrt(np.percentile(tiles.mean(axis=(1, 3)), SHARP_SHARE)), 3)
+    bend_HW = value_HW[1 : high + 1, 1 : wide + 1] * np.float32(-4)
+    for down, right in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        bend_HW += value_HW[down : down + high, right : right + wide]
+    rows_TW = np.einsum("thw,thw->tw", *2 * [bend_HW.reshape(TILES, -1, wide)])
+    square_TT = rows_TW.reshape(TILES, TILES, -1).sum(axis=2) * (TILES**2 / (high * wide))
+    return round(math.sqrt(np.percentile(square_TT, SHARP_SHARE)), 3)
 
 
 def brightness(grey: Image.Image) -> float:
@@ -85,16 +89,11 @@ def _shrunk(grey: Image.Image) -> Image.Image:
     return grey.resize((width, height), Image.Resampling.BOX)
 
 
-def _low(small: Image.Image) -> np.ndarray:
-    """The 8 x 8 lowest frequencies of its grey; rows are vertical ones."""
-    low: np.ndarray = _DCT @ np.asarray(small.convert("L"), np.float64) @ _DCT.T
-    return low
-
-
 def _hashed(low_W88: np.ndarray) -> str:
     """Hex digits of one hash after the other."""
     flat_W64 = low_W88.reshape(len(low_W88), -1)
-    return np.packbits(flat_W64 > np.median(flat_W64, axis=1, keepdims=True), axis=1).tobytes().hex()
+    middle_W2 = np.partition(flat_W64, (31, 32), axis=1)[:, 31:33]  # their mean is the median
+    return np.packbits(flat_W64 > middle_W2.mean(axis=1, keepdims=True), axis=1).tobytes().hex()
 
 
 def _cosines(num_samples: int, start: float, length: float) -> np.ndarray:

@@ -5,6 +5,8 @@ A finding points at one row. Nothing acts on it: a person looks, and half of wha
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -106,7 +108,7 @@ def _commonly_grey(facts: Sequence[Facts]) -> bool:
 
 def _of_file(row: int, path: str, fact: Facts, commonly_grey: bool) -> Iterator[Finding]:
     """What a file's own facts tell."""
-    if fact == NO_FILE:
+    if not fact.hash and fact.reason in (NO_FILE.reason, os.strerror(errno.ENOENT)):
         yield Finding(row, "missing", fact.reason)
         return
     if PLACEHOLDER.search(PurePosixPath(path).stem):

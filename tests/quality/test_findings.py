@@ -77,7 +77,7 @@ def test_each_fault_has_its_name_and_a_photograph_has_none(tmp_path: Path) -> No
     save("image-not-found.png", photograph(19))
 
     names = sorted(path.name for path in tmp_path.iterdir())
-    table = table_of(tmp_path, [*names, ""])
+    table = table_of(tmp_path, [*names, "gone.jpg", ""])
     assert found(table, tmp_path / "cache") == {
         "dark.jpg": {"dark"},
         "blurred.jpg": {"blurred"},
@@ -97,6 +97,7 @@ def test_each_fault_has_its_name_and_a_photograph_has_none(tmp_path: Path) -> No
         "empty.jpg": {"truncated"},
         "page.jpg": {"unreadable"},
         "image-not-found.png": {"placeholder"},
+        "gone.jpg": {"missing"},
         "": {"missing"},
     }
 
