@@ -14,7 +14,7 @@ HASH_SIDE, HASH_LOW = 32, 8
 CROP_SIDE, CROPPED = 64, 0.05  # pixels a side of the picture whose crops are hashed, and the share left out
 CELLS = 4
 SHARP_SIDE = 256  # short side, in pixels, at which sharpness is measured; smaller pictures as they are
-TILES, SHARP_SHARE = 8, 95  # tiles along a side, and the percentile of theirs: a background may be blurred
+TILES, SHARPEST = 8, 4  # tiles along a side, and which of the sharpest counts: a background may be blurred
 BRIGHT_SHARE = 0.99  # of pixels that are at most as bright
 
 
@@ -57,22 +57,23 @@ def mirrored_cells(colour_NC: np.ndarray) -> np.ndarray:
 
 
 def sharpness(grey: Image.Image) -> float:
-    """Root mean square of the Laplacian (levels of 255) in the sharpest twentieth of 8 x 8 tiles, at 256 pixels.
+    """Root mean square of the Laplacian (levels of 255) in the fourth sharpest of 8 x 8 tiles, at 256 pixels.
 
     The variance of the Laplacian is the usual measure of focus (Pech-Pacheco et al. 2000, Diatom autofocusing); here
     at the scale that networks see, and where the picture is sharpest, so that a blurred background is no fault.
     Pictures of fewer than 16 pixels a side are 0.
     """
-    value_HW = np.asarray(_shrunk(grey), np.float32)
+    value_HW = np.asarray(_shrunk(grey)).astype(np.int16)  # at most 4 x 255 either way: four times as fast as float32
     high, wide = ((side - 2) // TILES * TILES for side in value_HW.shape)
     if high < TILES or wide < TILES:
         return 0.0
-    bend_HW = value_HW[1 : high + 1, 1 : wide + 1] * np.float32(-4)
+    bend_HW = value_HW[1 : high + 1, 1 : wide + 1] * np.int16(-4)
     for down, right in ((0, 1), (2, 1), (1, 0), (1, 2)):
         bend_HW += value_HW[down : down + high, right : right + wide]
-    rows_TW = np.einsum("thw,thw->tw", *2 * [bend_HW.reshape(TILES, -1, wide)])
+    bend_THW = bend_HW.astype(np.float32).reshape(TILES, -1, wide)
+    rows_TW = np.einsum("thw,thw->tw", bend_THW, bend_THW)
     square_TT = rows_TW.reshape(TILES, TILES, -1).sum(axis=2) * (TILES**2 / (high * wide))
-    return round(math.sqrt(np.percentile(square_TT, SHARP_SHARE)), 3)
+    return round(math.sqrt(np.sort(square_TT, axis=None)[-SHARPEST]), 3)
 
 
 def brightness(grey: Image.Image) -> float:
