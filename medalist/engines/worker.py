@@ -25,10 +25,9 @@ CANNOT_IMPORT = 69  # exit status
 
 
 def send(pipe: BinaryIO, message: Any) -> None:
-    """Write one message; arrays travel as their bytes."""
+    """Write one message, in one piece: each write to a pipe wakes its reader. Arrays travel as their bytes."""
     data = pickle.dumps(message, protocol=5)
-    pipe.write(HEADER.pack(len(data)))
-    pipe.write(data)
+    pipe.write(HEADER.pack(len(data)) + data)
     pipe.flush()
 
 
