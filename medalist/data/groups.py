@@ -27,7 +27,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near` in hash and colour."""
+    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near`: alike as it is, mirrored, or cut."""
 
     rows: tuple[int, ...]
     kind: str

@@ -15,6 +15,7 @@ CROP_SIDE, CROPPED = 64, 0.05  # pixels a side of the picture whose crops are ha
 CELLS = 4
 SHARP_SIDE = 256  # short side, in pixels, at which sharpness is measured; smaller pictures as they are
 TILES, SHARPEST = 8, 4  # tiles along a side, and which of the sharpest counts: a background may be blurred
+MEASURABLE = TILES + 2  # pixels a side: a tile of one pixel has neighbours
 BRIGHT_SHARE = 0.99  # of pixels that are at most as bright
 
 
@@ -61,7 +62,7 @@ def sharpness(grey: Image.Image) -> float:
 
     The variance of the Laplacian is the usual measure of focus (Pech-Pacheco et al. 2000, Diatom autofocusing); here
     at the scale that networks see, and where the picture is sharpest, so that a blurred background is no fault.
-    Pictures of fewer than 16 pixels a side are 0.
+    Pictures of fewer than MEASURABLE pixels a side are 0.
     """
     value_HW = np.asarray(_shrunk(grey)).astype(np.int16)  # at most 4 x 255 either way: four times as fast as float32
     high, wide = ((side - 2) // TILES * TILES for side in value_HW.shape)

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from medalist.data.decode import decode
 from medalist.data.describe import SPLIT_NAMES, describe
@@ -35,7 +35,6 @@ TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
-PAPER = (255, 255, 255)
 
 
 def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, sink: Sink = ignore) -> str:
@@ -55,14 +54,18 @@ def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, s
         raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
     table = read(recipe, root)
     facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
-    rows = [Row.of(table, one) for one in findings(table, facts)]
+    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in findings(table, facts)]
     lines = [describe(table), *_formats(facts), *_told(rows)]
     if out is not None:
-        written = {TABLE: _csv(rows), FACTS: _json(rows), **({SHEET: _sheet(table.root, rows)} if rows else {})}
         out.mkdir(parents=True, exist_ok=True)
-        for name, data in written.items():
-            write_atomic(out / name, data)
-        lines.append(f"written: {', '.join(str(out / name) for name in written)}")
+        write_atomic(out / TABLE, _csv(rows))
+        write_atomic(out / FACTS, _json(rows))
+        if sections := _sections(table.root, rows):
+            write_atomic(out / SHEET, png(sections))
+        else:
+            (out / SHEET).unlink(missing_ok=True)
+        names = [TABLE, FACTS, *([SHEET] if sections else [])]
+        lines.append(f"written: {', '.join(str(out / name) for name in names)}")
     return "\n".join(lines)
 
 
@@ -77,13 +80,15 @@ class Row:
     label: str
     cluster: int
     detail: str
+    shown: bool
 
     @classmethod
-    def of(cls, table: ImageTable, one: Finding) -> Row:
-        """The row of the table that the finding points at."""
+    def of(cls, table: ImageTable, one: Finding, *, shown: bool) -> Row:
+        """The row of the table that the finding points at; `shown`: its file can be decoded."""
         split = SPLIT_NAMES[int(table.split[one.row])]
         label = ", ".join(labels_of(table, one.row))
-        return cls(one.kind, str(table.paths[one.row]), str(table.ids[one.row]), split, label, one.cluster, one.detail)
+        path, name = str(table.paths[one.row]), str(table.ids[one.row])
+        return cls(one.kind, path, name, split, label, one.cluster, one.detail, shown)
 
 
 def _formats(facts: Sequence[Facts]) -> list[str]:
@@ -110,7 +115,7 @@ def _told(rows: Sequence[Row]) -> Iterator[str]:
         clusters = len({row.cluster for row in members if row.cluster})
         yield f"  {kind}: {len(members)}{f' in {clusters} clusters' if clusters else ''}, {KINDS[kind]}"
         examples = list(_examples(members))
-        yield from (f"    {line}" for line in examples[:MOST])
+        yield from (f"    {_printable(line)}" for line in examples[:MOST])
         if len(examples) > MOST:
             yield f"    ... and {len(examples) - MOST} more"
 
@@ -124,6 +129,11 @@ def _examples(rows: Sequence[Row]) -> Iterator[str]:
             continue
         differ = len({row.label for row in members if row.label}) > 1
         yield " = ".join(f"{row.path} ({row.label})" if differ and row.label else row.path for row in members)
+
+
+def _printable(text: str) -> str:
+    """File names may hold what a terminal would obey."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
 
 
 def _csv(rows: Sequence[Row]) -> bytes:
@@ -143,29 +153,26 @@ def _json(rows: Sequence[Row]) -> bytes:
     return (json.dumps({"kinds": KINDS, "findings": found}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _sheet(root: Path, rows: Sequence[Row]) -> bytes:
-    """Pictures of each kind, the first ones of many, as they are displayed."""
+def _sections(root: Path, rows: Sequence[Row]) -> list[Section]:
+    """Pictures of each kind, the first ones of many, as they are displayed; not of files that their decoder refused."""
     sections: list[Section] = []
     for kind, group in groupby(rows, key=lambda row: row.kind):
         members = list(group)
-        cells = [cell for row in members[:SHOWN] if (cell := _cell(root, row)) is not None]
+        cells = [cell for row in members[:SHOWN] if row.shown and (cell := _cell(root, row)) is not None]
         if cells:
             more = f", the first {len(cells)}" if len(cells) < len(members) else ""
             sections.append((f"{kind}: {len(members)}{more}", wrapped(cells, ACROSS)))
-    if not sections:
-        sections = [("no picture of the findings can be shown", [[Cell(_blank(), "")]])]
-    return png(sections)
+    return sections
 
 
 def _cell(root: Path, row: Row) -> Cell | None:
-    """A picture on a square of paper; None where the file cannot be shown."""
+    """A picture in the middle of a square of paper; None where its file has changed meanwhile."""
     try:
         image = Image.fromarray(decode((root / row.path).read_bytes()))
     except (OSError, DataError):
         return None
+    width, height = (max(1, round(side * SIDE / max(image.size))) for side in image.size)
+    paper = Image.new("RGB", (SIDE, SIDE), "white")
+    paper.paste(image.resize((width, height)), ((SIDE - width) // 2, (SIDE - height) // 2))
     caption = f"{row.path.rpartition('/')[2]} {row.label or row.split}{f' #{row.cluster}' if row.cluster else ''}"
-    return Cell(np.asarray(ImageOps.pad(image, (SIDE, SIDE), color=PAPER)), caption)
-
-
-def _blank() -> np.ndarray:
-    return np.full((SIDE, SIDE, 3), 255, np.uint8)
+    return Cell(np.asarray(paper), caption)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +16,7 @@ import numpy as np
 
 from medalist.data.facts import NO_FILE, Facts
 from medalist.data.groups import Duplicates, duplicates
+from medalist.data.signatures import MEASURABLE
 from medalist.data.table import TEST, ImageTable
 
 # Kinds, the gravest first, and what each says to people.
@@ -24,11 +24,11 @@ KINDS = {
     "missing": "no file for this id: answered by the class prior",
     "truncated": "files that end too soon: left out of training, answered by the class prior",
     "unreadable": "files that cannot be decoded: left out of training, answered by the class prior",
-    "conflict": "files that show the same picture under different labels",
-    "leak": "files that show the same picture in training and test",
+    "conflict": "files that show the same picture, mirrored or cut perhaps, under different labels",
+    "leak": "files that show the same picture, mirrored or cut perhaps, in training and test",
     "placeholder": "pictures that seem to stand in for missing ones",
     "blank": "pictures with hardly any variation",
-    "duplicate": "files that show the same picture; each cluster shares a fold",
+    "duplicate": "files that show the same picture, mirrored or cut perhaps; each cluster shares a fold",
     "dark": "pictures whose bright parts are dark",
     "blurred": "pictures without sharp edges anywhere, at the size that networks see",
     "tiny": "pictures with a short side of less than 48 pixels",
@@ -43,7 +43,7 @@ TINY, LONG = 48, 2.5  # pixels of the short side; long side over short side
 BLANK = 0.02  # standard deviation of the liveliest channel, in [0, 1]
 DARK = 0.3  # the 99th percentile of brightness, in [0, 1]
 BLURRED = 8.0  # levels: of 250 images of each of five sets one lies below; blurred by 2 pixels at 256, 95 % do
-MANY_LABELS = 3  # labels under which one picture stands, from which on it is taken for a placeholder
+MANY_LABELS = 3  # labels under which equal bytes or pixels stand, from which on they are taken for a placeholder
 PLACEHOLDER = re.compile(
     r"(image|picture|photo|file|img|pic)[ _-]?(not|un)[ _-]?(found|available)"
     r"|(?<![a-z])no[ _-]?(image|picture|photo|img|pic)(?![a-z])|not[ _-]?found|placeholder|coming[ _-]?soon",
@@ -94,10 +94,11 @@ def findings(table: ImageTable, facts: Sequence[Facts]) -> list[Finding]:
 
 
 def labels_of(table: ImageTable, row: int) -> tuple[str, ...]:
-    """The class of a row, or its tags; empty where it has no label."""
+    """What people call the class of a row, or its tags; empty where it has no label."""
+    names = table.class_names or table.classes
     if isinstance(table.labels, np.ndarray):
-        return (table.classes[table.labels[row]],) if table.labels[row] >= 0 else ()
-    return tuple(table.classes[c] for c in table.labels[[row]].indices)
+        return (names[table.labels[row]],) if table.labels[row] >= 0 else ()
+    return tuple(names[c] for c in table.labels[[row]].indices)
 
 
 def _commonly_grey(facts: Sequence[Facts]) -> bool:
@@ -131,12 +132,13 @@ def _of_file(row: int, path: str, fact: Facts, commonly_grey: bool) -> Iterator[
 
 def _of_look(row: int, fact: Facts) -> Iterator[Finding]:
     """What the picture itself tells: one of blank, dark and blurred, and its size."""
-    spread = max(square - mean**2 for square, mean in zip(fact.mean_square, fact.mean, strict=True)) ** 0.5
+    variances = (square - mean**2 for square, mean in zip(fact.mean_square, fact.mean, strict=True))
+    spread = max(0.0, *variances) ** 0.5  # of a flat picture rounding leaves less than nothing
     if spread < BLANK:
         yield Finding(row, "blank", f"values differ by {spread:.3f} of 1 (standard deviation)")
     elif fact.brightness < DARK:
         yield Finding(row, "dark", f"99 % of its pixels are darker than {fact.brightness:.2f} of 1")
-    elif fact.sharpness < BLURRED:
+    elif fact.sharpness < BLURRED and min(fact.width, fact.height) >= MEASURABLE:
         yield Finding(row, "blurred", f"sharpness {fact.sharpness:.1f}, below {BLURRED:g}")
     short, long = sorted((fact.width, fact.height))
     if short < TINY:
@@ -158,9 +160,16 @@ def _of_clusters(table: ImageTable, facts: Sequence[Facts]) -> Iterator[Finding]
 
 def _kind(table: ImageTable, cluster: Duplicates) -> str:
     labelled = [row for row in cluster.rows if table.split[row] != TEST]
-    labels = Counter(labels_of(table, row) for row in labelled)
-    if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray):
+    labels = {_codes(table, row) for row in labelled}
+    if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray) and cluster.kind != "near":
         return "placeholder"
     if len(labels) > 1:
         return "conflict"
     return "leak" if 0 < len(labelled) < len(cluster.rows) else "duplicate"
+
+
+def _codes(table: ImageTable, row: int) -> tuple[int, ...]:
+    """Class indices of a row; two classes may bear one name."""
+    if isinstance(table.labels, np.ndarray):
+        return (int(table.labels[row]),)
+    return tuple(table.labels[[row]].indices.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from medalist.errors import RecipeError
+from medalist.pipeline import audit as audit_module
 from medalist.pipeline.audit import COLUMNS, Row, _csv, audit
 from medalist.recipe import load_recipe
 
@@ -61,7 +63,7 @@ def test_findings_are_written_and_the_dataset_is_as_it_was(data: Path, tmp_path:
 
 
 def test_what_a_spreadsheet_would_run_is_text() -> None:
-    hostile = Row("blank", "=a.png", "+1", "train", "-boat()", 0, '@SUM(1, "2")')
+    hostile = Row("blank", "=a.png", "+1", "train", "-boat()", 0, '@SUM(1, "2")', True)
     (_, row) = csv.reader(_csv([hostile]).decode().splitlines())
     assert row == ["blank", "'=a.png", "'+1", "train", "'-boat()", "0", '\'@SUM(1, "2")']
 
@@ -69,3 +71,39 @@ def test_what_a_spreadsheet_would_run_is_text() -> None:
 def test_findings_are_never_written_into_the_dataset(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="lies inside the dataset"):
         audit(RECIPE, data, cache=tmp_path / "cache", out=data / "found")
+
+
+def test_a_sheet_of_faults_that_were_mended_goes(data: Path, tmp_path: Path) -> None:
+    for path in [*data.rglob("*.jpg"), *data.rglob("*.png")]:
+        with contextlib.suppress(OSError), Image.open(path) as image:
+            image.load()
+            continue
+        path.unlink()
+    blank, sheet = data / "train" / "boat" / "blank.png", tmp_path / "found" / "findings.png"
+    Image.new("RGB", (100, 100)).save(blank)
+    audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
+    assert sheet.exists()
+    blank.unlink()
+    text = audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
+    assert sheet.exists() == ("findings.png" in text.splitlines()[-1])
+
+
+def test_files_that_their_decoder_refused_are_not_decoded_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "train" / "boat" / "no_image.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    tried = []
+
+    def spied(content: bytes) -> np.ndarray:
+        tried.append(content)
+        return np.zeros((8, 8, 3), np.uint8)
+
+    monkeypatch.setattr(audit_module, "decode", spied)
+    audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
+    assert b"\xff\xd8\xff damaged" not in tried
+
+
+def test_a_strip_leaves_a_line_on_its_paper(tmp_path: Path) -> None:
+    Image.new("RGB", (3, 2000), "black").save(tmp_path / "strip.png")
+    cell = audit_module._cell(tmp_path, Row("extreme_aspect", "strip.png", "1", "train", "boat", 0, "", True))
+    assert cell is not None and cell.pixels_HWC.min() < 100

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from scipy.sparse import csr_array
 
 from medalist.data.ingest import facts_of
@@ -127,7 +127,8 @@ def test_duplicates_are_what_their_labels_and_splits_make_them(tmp_path: Path) -
         for number, label in enumerate(members):
             names.append(f"{name}{number}.jpg")
             labels.append(label)
-            photograph(seed).save(tmp_path / names[-1], quality=90 - number)
+            quality = 90 if name == "everywhere" else 90 - number
+            photograph(seed).save(tmp_path / names[-1], quality=quality)
     test = tuple(name for name, label in zip(names, labels, strict=True) if label < 0)
     table = table_of(tmp_path, names, labels, test)
     kinds = found(table, tmp_path / "cache")
@@ -214,3 +215,27 @@ def test_the_odd_files(shared: Callable[[str], Path], tmp_path: Path) -> None:
         if case["why"] in EXPECTED:
             assert EXPECTED[case["why"]] in kinds[case["file"]], case
     assert "conflict" not in kinds["00000099.png"]  # the blue shirt: grey hashes alone would take it for the red one
+
+
+def test_flat_pictures_of_all_greys_are_blank(tmp_path: Path) -> None:
+    names = [f"{level}.png" for level in range(256)]
+    for level, name in enumerate(names):
+        Image.new("RGB", (60, 60), (level,) * 3).save(tmp_path / name)
+    kinds = found(table_of(tmp_path, names), tmp_path / "cache")
+    assert all("blank" in kinds[name] for name in names)
+
+
+def test_pictures_too_small_to_tell_are_tiny_and_not_blurred(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, shape in (("dots.png", (8, 8, 3)), ("thread.png", (2000, 3, 3))):
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / name)
+    kinds = found(table_of(tmp_path, ["dots.png", "thread.png"]), tmp_path / "cache")
+    assert kinds == {"dots.png": {"tiny"}, "thread.png": {"tiny", "extreme_aspect"}}
+
+
+def test_mirrored_twins_under_three_labels_are_a_conflict_and_no_placeholder(tmp_path: Path) -> None:
+    names = ["a.jpg", "b.jpg", "c.jpg"]
+    for name, image in zip(names, (photograph(1), ImageOps.mirror(photograph(1)), photograph(1)), strict=True):
+        image.save(tmp_path / name, quality=90 if name < "c" else 70)
+    kinds = found(table_of(tmp_path, names, [0, 1, 2]), tmp_path / "cache")
+    assert kinds == {name: {"conflict"} for name in names}

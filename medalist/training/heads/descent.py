@@ -54,7 +54,8 @@ def lbfgs(start_EC: np.ndarray, precondition: Precondition, tolerance: float, ma
     Args:
         start_EC: where to begin.
         precondition: gradient -> the guess times it.
-        tolerance: of the Newton decrement -g^T d: about twice how far above its minimum the function is left.
+        tolerance: of the Newton decrement -g^T d, as far as guess and memory know the Hessian. Twice how far above its
+            minimum a quadratic function is left; on hard cases (weak penalties, many classes) ten times that.
         max_passes: gradients asked for, at most.
     """
     weight_EC, gradient_EC = start_EC, (yield start_EC)
@@ -82,9 +83,11 @@ def lbfgs(start_EC: np.ndarray, precondition: Precondition, tolerance: float, ma
         if now > -FLAT * slope:
             break
         change_EC, bend_EC = np.float32(step) * direction_EC, there_EC - gradient_EC
+        weight_EC, gradient_EC = weight_EC + change_EC, there_EC
+        if passes >= max_passes:
+            break
         memory.append((change_EC, bend_EC, step * (now - slope)))
         scale = step * (now - slope) / float(np.vdot(bend_EC, precondition(bend_EC)))
-        weight_EC, gradient_EC = weight_EC + change_EC, there_EC
     return weight_EC
 
 

@@ -22,7 +22,7 @@ from medalist.training.rows import Rows, blocks, in_order
 
 PENALTIES = tuple(float(10.0 ** (1 - 0.5 * step)) for step in range(13))
 MAX_PASSES, TRIAL_PASSES = 60, 30
-TOLERANCE, TRIAL_TOLERANCE = 4e-5, 2e-4  # of the Newton decrement a row: twice a model's mean loss above its minimum
+TOLERANCE, TRIAL_TOLERANCE = 4e-5, 2e-4  # of the estimated Newton decrement a row
 TRIAL_ROWS = 8000  # at least, where there are as many, and
 TRIAL_WORK = 2**35  # rows x features x scores that a penalty is tried on
 TRIAL_BYTES = 2**28  # at most, of their features
