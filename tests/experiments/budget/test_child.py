@@ -63,11 +63,11 @@ def test_a_killed_parent_takes_it_along(tmp_path: Path) -> None:
         while not (tmp_path / "demo").is_dir() and not list(tmp_path.glob(".demo*")):
             time.sleep(0.05)
         parent.kill()
-    for _ in range(200):
-        if not _runs(int(found[0])):
-            return
+    patience = 200
+    while _runs(int(found[0])) and patience:
         time.sleep(0.05)
-    pytest.fail("it outlived who started it")
+        patience -= 1
+    assert patience, "it outlived who started it"
 
 
 def _runs(pid: int) -> bool:
