@@ -19,15 +19,12 @@ MEASURABLE = TILES + 2  # pixels a side: a tile of one pixel has neighbours
 BRIGHT_SHARE = 0.99  # of pixels that are at most as bright
 
 
-def perceptual_hash(small: Image.Image) -> str:
-    """64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of a 32 x 32 picture's grey
-    lie above their median; 16 hex digits. Blind to colour, robust to scale and compression.
-    """
-    return both_hashes(small)[0]
-
-
 def both_hashes(small: Image.Image) -> tuple[str, str]:
-    """The perceptual hash of a 32 x 32 picture, and that of its mirror image: left is right."""
+    """Perceptual hashes of a 32 x 32 picture and of its mirror image (left is right); 16 hex digits each.
+
+    64-bit DCT hash (Zauner 2010, section 3.2.1): which of the 8 x 8 lowest frequencies of its grey lie above their
+    median. Blind to colour, robust to scale and compression.
+    """
     low = _DCT @ np.asarray(small.convert("L"), np.float64) @ _DCT.T
     both = _hashed(np.stack([low, low * _MIRROR]))  # mirroring turns the sign of each odd frequency along a row
     return both[:16], both[16:]

@@ -14,7 +14,6 @@ from medalist.data.signatures import (
     colour_cells,
     crop_hashes,
     mirrored_cells,
-    perceptual_hash,
     sharpness,
 )
 
@@ -32,13 +31,13 @@ def by_definition(grey: np.ndarray) -> str:
 
 def test_the_perceptual_hash_is_which_of_the_lowest_frequencies_are_high() -> None:
     image = noise(0, 32, 32)
-    assert perceptual_hash(image) == by_definition(np.asarray(image.convert("L"), float))
+    assert both_hashes(image)[0] == by_definition(np.asarray(image.convert("L"), float))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_mirrored_hash_is_that_of_the_mirror_image(seed: int) -> None:
     image = noise(seed, 32, 32)
-    assert both_hashes(image) == (perceptual_hash(image), perceptual_hash(ImageOps.mirror(image)))
+    assert both_hashes(image) == both_hashes(ImageOps.mirror(image))[::-1]
 
 
 def test_mirrored_cells_are_those_of_the_mirror_image() -> None:
