@@ -211,6 +211,7 @@ def test_the_odd_files(shared: Callable[[str], Path], tmp_path: Path) -> None:
     names = [case["file"] for case in cases]
     labels = [1 if "erythropus" in name else 0 for name in names]  # the one pair that has two labels
     kinds = found(table_of(root, names, labels), tmp_path)
+    assert EXPECTED.keys() <= {case["why"] for case in cases}
     for case in cases:
         if case["why"] in EXPECTED:
             assert EXPECTED[case["why"]] in kinds[case["file"]], case
