@@ -63,7 +63,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install-demo
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna and albumentations (about 0.5 GB)"
+	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab and httpx2 (about 0.6 GB)"
 	@$(MAKE) --no-print-directory install-test
 
 # A second make, because uv may have come with the environment just made.
@@ -73,5 +73,5 @@ install-demo:
 	@touch $(VENV)/.demo
 
 install-test:
-	$(INSTALL) --editable '.[openvino,export,augment,search,dev]'
+	$(INSTALL) --editable '.[openvino,export,augment,search,quality,expand,dev]'
 	@touch $(VENV)/.test
