@@ -206,12 +206,14 @@ class Loop:
         """Show a new incumbent, keep the step, say it.
 
         Raises:
-            MedalistError: there is no submission yet, and there will be none.
+            MedalistError: there is no submission yet, and there will be none: the user stopped, or no backbone works.
         """
         if one.replaced:
             self.hands.show(one.folder)
         elif incumbent_of(self.tried) is None:
-            raise MedalistError(BEFORE_ANY if self.ended else one.reason.removeprefix("error: "))
+            tried = [*self.tried, one]
+            if self.ended or all(step.kind != "rank" for step in untried(self.asked, tried)):
+                raise MedalistError(BEFORE_ANY if self.ended else tried[0].reason.removeprefix("error: "))
         one = replace(one, used_s=round(self.clock.used(), 3))
         self.tried.append(one)
         self.hands.save(self.tried, self.clock.used())

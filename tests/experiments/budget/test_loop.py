@@ -185,6 +185,13 @@ def test_a_failed_step_is_told_and_passed_over() -> None:
     assert "heads on a" in outcomes(loop)
 
 
+def test_where_the_first_backbone_fails_the_next_gives_the_first_submission() -> None:
+    world = World(fails={"rank a"})
+    loop = played(world, 10_000.0)
+    assert outcomes(loop)["rank a"] == journal.FAILED and outcomes(loop)["rank b"] == journal.FIRST
+    assert world.shown[0] == "rank b"
+
+
 def test_it_stops_where_nothing_could_be_better() -> None:
     loop = played(World(score={"rank b": 1.0}), 10_000.0)
     assert loop.ended == BEST and [one.arm for one in loop.tried] == ["rank a", "rank b"]
@@ -197,7 +204,7 @@ def test_an_interrupt_ends_with_the_best_so_far() -> None:
     assert world.now == 25.0 and world.shown == ["rank a"]
 
 
-@pytest.mark.parametrize("world", [World(fails={"rank a"}), World(stop_at=5.0)])
+@pytest.mark.parametrize("world", [World(fails={"rank a", "rank b"}), World(stop_at=5.0)])
 def test_without_a_first_submission_there_is_an_error(world: World) -> None:
     with pytest.raises(MedalistError, match=r"^(no such luck|interrupted before the first submission)"):
         played(world, 10_000.0)
