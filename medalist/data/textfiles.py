@@ -15,6 +15,7 @@ from pathlib import Path
 from medalist.errors import DataError, near
 
 DELIMITERS = (",", ";", "\t", "|")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,12 @@ def read_text(path: Path, name: str) -> str:
         raise DataError(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{name} is not UTF-8 (byte {error.start}); save it as UTF-8 and point to the copy") from error
+
+
+def guarded(cell: str) -> str:
+    """A cell of a CSV for people: what a spreadsheet would run begins with an apostrophe.
+
+    >>> guarded("=1+1"), guarded("007")
+    ("'=1+1", '007')
+    """
+    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -24,6 +24,7 @@ from medalist.pipeline.folds import Field, load_field
 from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import check_chain, conclude, decision_of
+from medalist.pipeline.records.made import finish
 from medalist.pipeline.told import tell_copies
 from medalist.predictions import Predictions
 from medalist.store import hash_bytes, hash_json
@@ -84,7 +85,7 @@ def blend(
         decision, summary = conclude(field, runs, chain, out, facts=facts)
         decision.blend.save(out / "predictions" / slug(ensemble))
         summary = replace(summary, notes=(*warnings_of(folders), *_differences(runs, field), *summary.notes))
-        ledger.finish(out, summary)
+        finish(out, summary)
     return summary
 
 

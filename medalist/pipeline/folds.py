@@ -22,7 +22,6 @@ from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TRAIN, ImageTable
 from medalist.data.textfiles import Csv, read_csv
 from medalist.errors import DataError, MismatchError
-from medalist.metrics import dense
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.kept import FILE, load_folds, load_table, load_test_ids, load_truth
 from medalist.pipeline.way import groups_of, read
@@ -154,7 +153,7 @@ def against_data(field: Field, table: ImageTable) -> Field:
         )
     if labelled.classes != field.table.classes:
         raise MismatchError("the folds were made of other classes than DATA has; type: medalist folds DATA > folds.csv")
-    changed = _differ(labelled.labels[[row_of[name] for name in ids]], field.table.labels)
+    changed = differ(labelled.labels[[row_of[name] for name in ids]], field.table.labels)
     if len(changed):
         raise MismatchError(f"{len(changed)} images have other labels in DATA, such as {ids[changed[0]]!r}")
     test = table.test().ids.tolist()
@@ -162,11 +161,11 @@ def against_data(field: Field, table: ImageTable) -> Field:
     return replace(field, table=asked, test_ids=tuple(test))
 
 
-def _differ(one: Any, other: Any) -> np.ndarray:
-    """Rows whose labels differ."""
+def differ(one: Any, other: Any) -> np.ndarray:
+    """Rows whose labels differ: class indices (N,), or tags (N, C) as CSR."""
     if isinstance(one, np.ndarray):
         return np.flatnonzero(one != other)
-    return np.flatnonzero((dense(one) != dense(other)).any(axis=1))
+    return np.unique((one != other).nonzero()[0])
 
 
 def _text(train: ImageTable, truth: Truth) -> str:

@@ -25,6 +25,7 @@ from medalist.pipeline.chain import Chain
 from medalist.pipeline.folds import Field, against_data, read_field
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import check_chain, conclude
+from medalist.pipeline.records.made import finish
 from medalist.predictions import Predictions
 from medalist.store import hash_bytes
 from medalist.submissions.checks import SUM_TOLERANCE
@@ -101,7 +102,7 @@ def join(
             field, [run], chain, out, facts={"kind": "import", "ensemble": None}, notes=_notes(name, given)
         )
         summary = replace(summary, notes=(*too_good(run, summary, field.truth.labels), *summary.notes))
-        ledger.finish(out, summary)
+        finish(out, summary)
     return summary
 
 

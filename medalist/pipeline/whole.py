@@ -25,6 +25,7 @@ from medalist.pipeline.holdout import HELD, holdout_notes, holds_out, scored
 from medalist.pipeline.kept import save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import DECISION, SUBMISSION
+from medalist.pipeline.records.made import finish
 from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
@@ -62,7 +63,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
             features, folds, decision = carry_out(recipe, table, out, cache=cache, log=log)
         log.seconds["total"] += log.seconds["read"]
         summary = summarise(recipe, table, features, folds, decision, log)
-        ledger.finish(out, summary)
+        finish(out, summary)
     return summary
 
 

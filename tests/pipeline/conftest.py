@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from medalist.data.drawn import draw_competition
+from medalist.pipeline.join import join
 
 
 @pytest.fixture(scope="session")
@@ -108,3 +110,16 @@ def draw(folder: Path, num_rows: int = 160, num_test: int = 60) -> Contest:
     rng = np.random.default_rng(4)
     y, y_test = rng.integers(3, size=num_rows), rng.integers(3, size=num_test)
     return Contest(folder, y, y_test, ("cat", "dog", "NA"))
+
+
+@pytest.fixture
+def bring(contest: Contest, tmp_path: Path) -> Callable[..., Path]:
+    """`bring(name, skill, seed)`: the run folder of a script."""
+
+    def make(name: str, skill: float = 1.0, seed: int = 0, **options: Any) -> Path:
+        files = contest.script(name, skill, seed)
+        folds = options.pop("folds", None) or contest.folds()
+        join(*files, folds, tmp_path / name, name=name, **{"metric": "log_loss", **options})
+        return tmp_path / name
+
+    return make

@@ -20,25 +20,11 @@ from hypothesis import strategies as st
 from medalist.errors import MedalistError, MismatchError, StoreError
 from medalist.metrics import metrics
 from medalist.pipeline.blend import _regrouped, blend, members_of
-from medalist.pipeline.join import join
 from medalist.pipeline.outcome import unseen_answers
 from medalist.predictions import Predictions
 from medalist.submissions.checks import lint
 
 Import = Callable[..., Path]
-
-
-@pytest.fixture
-def bring(contest: Any, tmp_path: Path) -> Import:
-    """`bring(name, skill, seed)`: the run folder of a script."""
-
-    def make(name: str, skill: float = 1.0, seed: int = 0, **options: Any) -> Path:
-        files = contest.script(name, skill, seed)
-        folds = options.pop("folds", None) or contest.folds()
-        join(*files, folds, tmp_path / name, name=name, **{"metric": "log_loss", **options})
-        return tmp_path / name
-
-    return make
 
 
 def test_two_that_err_apart_beat_each(bring: Import, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from medalist.evidence import Comparison, compare, holm, verdict
 from medalist.experiments.folder import INCUMBENT
 from medalist.metrics import metrics
 from medalist.pipeline.outcome import unseen_answers
+from medalist.pipeline.paired import pair
 from medalist.store import failpoint
 
 # The summary last: before it stands OUT is no finished run.
@@ -61,18 +62,10 @@ def against(challenger: Path, incumbent: Path, metric: str) -> tuple[Comparison,
     """The challenger against the incumbent on the rows that both were scored on, and how many those are; p is not
     corrected.
 
-    Raises:
-        StoreError: they share none.
+    Raises: as `paired.pair`.
     """
-    (field, one_N), (other, two_N) = unseen_answers(challenger), unseen_answers(incumbent)
-    row_of = {name: row for row, name in enumerate(other.table.ids)}
-    shared = [(row, row_of[name]) for row, name in enumerate(field.table.ids) if name in row_of]
-    if not shared:
-        raise StoreError(f"{challenger} and {incumbent} are scored on other rows")
-    mine, theirs = np.array(shared).T
-    truth = field.truth
-    found = compare(metric, truth.labels[mine], one_N[mine], two_N[theirs], groups=truth.group_N[mine])
-    return found, len(shared)
+    both = pair(challenger, incumbent)
+    return both.compare(metric), len(both.ids)
 
 
 def could_be_beaten(folder: Path, metric: str, before: Sequence[float]) -> bool:
