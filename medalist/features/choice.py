@@ -19,6 +19,7 @@ from medalist.backbones import Backbone
 from medalist.backbones.runtimes import (
     AUTO,
     INT8,
+    MEASURED,
     Runtime,
     candidates,
     default_runtime,
@@ -103,7 +104,8 @@ def choose_runtime(
 
     Args:
         backbone: with the preprocessing that it will see.
-        runtime: what the recipe says; anything but `auto` and int8 is the answer.
+        runtime: what the recipe says; anything but `auto`, `measured` (where it is never too little to measure for) and
+            int8 is the answer.
         root: folder that the paths are relative to.
         paths: images of the job; SAMPLE of them are looked at.
         num_views: forward passes an image.
@@ -118,13 +120,13 @@ def choose_runtime(
         if not len(pixels_NHWC):
             raise DataError(f"runtime {INT8} is calibrated on images, and none of {len(paths)} could be read")
         return f"{INT8}@{calibrate(backbone, taps, pixels_NHWC, cache / NETWORKS)}", None
-    if runtime != AUTO:
+    if runtime not in (AUTO, MEASURED):
         return runtime, None
     names = candidates()
     file = cache / "runtimes" / f"{_key(backbone, taps, names)}.json"
     if file.is_file():
         return str(json.loads(file.read_bytes())["runtime"]), None
-    if len(names) < 2 or len(paths) * num_views < WORTH_MEASURING:
+    if len(names) < 2 or (runtime == AUTO and len(paths) * num_views < WORTH_MEASURING):
         return default_runtime(), None
     pixels_NHWC = _sample(backbone, root, paths, cache)
     if len(pixels_NHWC) < SAMPLE // 2:

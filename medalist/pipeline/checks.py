@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medalist.backbones.runtimes import AUTO, RUNTIMES
+from medalist.backbones.runtimes import AUTO, MEASURED, RUNTIMES
 from medalist.backbones.taps import TAPS
 from medalist.data.table import ImageTable
 from medalist.decisions.rules import rules
@@ -45,7 +45,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
         *_unknown("views", recipe.views, tuple(VIEWS)),
         *_unknown("taps", recipe.taps, TAPS),
-        *_unknown("runtime", [recipe.runtime], (AUTO, *RUNTIMES)),
+        *_unknown("runtime", [recipe.runtime], (AUTO, MEASURED, *RUNTIMES)),
         *_unopened(recipe),
         *_no_folds(recipe),
         *_unwritable(root, out),

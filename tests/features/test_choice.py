@@ -95,6 +95,16 @@ def test_a_choice_is_made_once_and_only_for_a_long_job(
     assert opened == list(SECONDS)
 
 
+def test_measured_is_measured_however_short_the_job(
+    opened: list[str], backbones: list[Backbone], images: Path, tmp_path: Path
+) -> None:
+    paths = [f"{i:02}.png" for i in range(20)] * 2
+    name, found = choose_runtime(backbones[0], "measured", images, paths, num_views=1, taps=POOLED, cache=tmp_path)
+    assert (name, opened) == ("torch_bf16", list(SECONDS)) and found is not None
+    again = choose_runtime(backbones[0], "measured", images, paths, num_views=1, taps=POOLED, cache=tmp_path)
+    assert again == ("torch_bf16", None) and opened == list(SECONDS)
+
+
 def test_a_constant_sample_agrees_with_itself(opened: list[str], backbones: list[Backbone]) -> None:
     pixels_NHWC = np.full((20, 4, 4, 3), 7, np.uint8)
     assert measure(backbones[0], pixels_NHWC, ["torch_f32"], taps=POOLED, networks=Path()).runtime == "torch_f32"

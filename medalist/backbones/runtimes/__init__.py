@@ -19,7 +19,7 @@ from medalist.backbones.backbone import Backbone
 from medalist.backbones.runtimes.machine import gpu, has_bf16, has_cuda, has_openvino, lanes_of, machine
 from medalist.errors import BackboneError, MissingExtraError, RecipeError, near
 
-AUTO = "auto"
+AUTO, MEASURED = "auto", "measured"  # settled before the first row, see `features.choice`
 RUNTIMES = ("torch_f32", "torch_bf16", "openvino_f32", "openvino_bf16", "openvino_int8", "cuda_f32", "cuda_f16")
 INT8 = "openvino_int8"
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "int8": "int8"}
@@ -75,7 +75,8 @@ def open_runtime(
 
     Args:
         backbone: what to run; its weights are verified here.
-        runtime: one of RUNTIMES, INT8 with `@` and the name that `calibrate` gave; `auto`: see `default_runtime`.
+        runtime: one of RUNTIMES, INT8 with `@` and the name that `calibrate` gave; `auto` and `measured`: see
+            `default_runtime`.
         batch: rows of every forward pass; None: BATCH_CPU or BATCH_CUDA.
         threads: of one forward pass. Several passes of one thread each, side by side, are faster than one of several,
             which wait for each other at every layer; and their bits do not depend on the machine's number of cores.
@@ -99,10 +100,9 @@ def describe_runtime(
         RecipeError: unknown runtime. MissingExtraError: its package is not installed.
     """
     runtime, _, calibration = runtime.partition("@")
-    if runtime != AUTO and runtime not in RUNTIMES:
-        known = (AUTO, *RUNTIMES)
+    if runtime not in (known := (AUTO, MEASURED, *RUNTIMES)):
         raise RecipeError(f"unknown runtime {runtime!r}{near(runtime, known)}; known: {', '.join(known)}")
-    name = default_runtime() if runtime == AUTO else runtime
+    name = default_runtime() if runtime in (AUTO, MEASURED) else runtime
     library = "openvino" if name.startswith("openvino") else "torch"
     try:
         version = metadata.version(library)

@@ -7,14 +7,14 @@ was measured it is taken to be as fast as the others in the proportion of parame
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medalist.recipe import Recipe
 
 FIRST_PASS_S = 0.03  # an image through the cheapest network, before anything was measured
-DEAR = 4.0  # a head other than ridge, in ridges
+DEAR = 5.0  # a head other than ridge, in ridges
 TRAINING = 5.0  # an image in training, in passes: forward, backward, augmentation
 MARGIN, LEAST, MOST = 1.25, 1.1, 3.0
 LATEST = 3  # forecasts that are remembered
@@ -29,8 +29,11 @@ class Pace:
         cost: of each backbone, parameters times pixels; only their proportions count.
         images: of the dataset, training and test; 0: not known yet.
         rows: labelled ones.
+        columns: of one backbone in one view; 0: not known yet.
         start_s: from spawning a run to its first stage.
-        open_s: from there to the first image that came out of a network, where any goes in.
+        open_s: from there to the first image that came out of a network, where one goes in that did not before: its
+            runtime may have to be measured, its network converted.
+        again_s: the same where all of them were seen before.
         pass_s: seconds an image and view, by backbone.
         unit_s: seconds of ridge on one backbone and view, with deciding and writing.
         training: an image in training, in passes.
@@ -43,8 +46,10 @@ class Pace:
     cost: Mapping[str, float]
     images: int = 0
     rows: int = 0
+    columns: int = 0
     start_s: float = 4.0
     open_s: float = 4.0
+    again_s: float = 4.0
     pass_s: dict[str, float] = field(default_factory=dict)
     unit_s: float = 1.0
     training: float = TRAINING
@@ -69,7 +74,22 @@ class Pace:
         """Seconds of a run, without margin."""
         lacking = self.lacking(recipe)
         passes = sum(self.images * self.one_pass(name) for name, _ in lacking)
-        return self.start_s + self.open_s * bool(lacking) + passes + self.unit_s * _units(recipe) + self.tuning(recipe)
+        return self.start_s + self._open(lacking) + passes + self.unit_s * self._units(recipe) + self.tuning(recipe)
+
+    def _open(self, lacking: Sequence[tuple[str, str]]) -> float:
+        """Seconds until the first image comes out."""
+        new = {name for name, _ in lacking} - {name for name, _ in self.seen}
+        return self.open_s * len(new) if new else self.again_s * bool(lacking)
+
+    def _units(self, recipe: Recipe) -> float:
+        """What heads cost. With more columns than rows they work on as many axes as there are rows; up to there those
+        of more columns cost in proportion.
+        """
+        heads = sum(1.0 if head.startswith("ridge") else DEAR for head in recipe.heads)
+        parts = len(recipe.backbones) * len(recipe.views)
+        if not self.columns:
+            return heads * parts
+        return heads * min(parts * self.columns, self.rows) / min(self.columns, self.rows)
 
     def tuning(self, recipe: Recipe) -> float:
         """Seconds of training and of the trained networks' answers."""
@@ -108,20 +128,30 @@ class Pace:
         lacking = self.lacking(recipe)
         each_s = _extraction(folder / "events.jsonl") if lacking else None
         if each_s is not None:
-            self.open_s = max(stages["embed"] - each_s * self.images, 0.0)
+            opening_s = max(stages["embed"] - each_s * self.images, 0.0)
+            if new := len({name for name, _ in lacking} - {name for name, _ in self.seen}):
+                self.open_s = opening_s / new
+            else:
+                self.again_s = opening_s
             times = each_s / sum(self.one_pass(name) for name, _ in lacking)
             self.pass_s |= {name: self.one_pass(name) * times for name in dict(lacking)}
         self.seen |= set(lacking)
         if recipe.heads:
-            self.unit_s = (stages["fit"] + stages["decide"] + stages.get("submit", 0.0)) / _units(recipe)
+            self.columns = self.columns or _columns(folder) // (len(recipe.backbones) * len(recipe.views))
+            self.unit_s = (stages["fit"] + stages["decide"] + stages.get("submit", 0.0)) / self._units(recipe)
         if recipe.finetune is not None and stages.get("tune"):
             self.training *= stages["tune"] / max(self.tuning(recipe), 1e-9)
 
 
-def _units(recipe: Recipe) -> float:
-    """What heads cost: each on the columns of all backbones and views; those of more columns cost in proportion."""
-    heads = sum(1.0 if head.startswith("ridge") else DEAR for head in recipe.heads)
-    return heads * len(recipe.backbones) * len(recipe.views)
+def _columns(folder: Path) -> int:
+    """Features that a run's linear head saw; 0 where it has none."""
+    from safetensors import safe_open
+
+    for file in sorted((folder / "fitted").glob("*/refit.safetensors")):
+        with safe_open(file, "numpy") as state:
+            if "weight_DC" in state.keys():  # noqa: SIM118  (it is no dict)
+                return int(state.get_slice("weight_DC").get_shape()[0])
+    return 0
 
 
 def _extraction(events: Path) -> float | None:

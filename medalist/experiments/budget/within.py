@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from medalist.backbones.cards import cards_folder, list_cards
+from medalist.backbones.runtimes import AUTO, MEASURED
 from medalist.errors import MedalistError
 from medalist.evidence import Comparison
 from medalist.experiments import folder as experiment
@@ -25,11 +26,13 @@ from medalist.experiments.budget.clock import Clock, told
 from medalist.experiments.budget.forecast import Pace, foreseen_end
 from medalist.experiments.budget.journal import Tried, gained, incumbent_of
 from medalist.experiments.budget.loop import BEFORE_ANY, BEST, NO_IDEA, Loop, Made
-from medalist.experiments.budget.steps import PATIENCE, Asked
+from medalist.experiments.budget.steps import MORE_VIEWS, PATIENCE, Asked
+from medalist.features.choice import WORTH_MEASURING
 from medalist.metrics import metrics
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check
+from medalist.pipeline.way import read
 from medalist.progress import Event, jsonl
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_json, write_atomic
@@ -153,6 +156,7 @@ def run_within(
     notes: list[str] = []
     asked, cost = _asked(recipe, notes)
     check(asked.recipe, root, out)
+    asked = _settled(asked, root)
     for note in notes:
         say(note)
     incumbent.check_free(out)
@@ -195,6 +199,17 @@ def _asked(recipe: Recipe, notes: list[str]) -> tuple[Asked, dict[str, float]]:
         cost[recipe.backbones[place // max(len(recipe.size), 1)]] += float(one.num_params * pixels)
     recipe = recipe.model_copy(update={"backbones": tuple(sorted(cost, key=lambda name: cost[name]))})
     return Asked(recipe, given, metrics.bind(recipe.metric).facts["better"] == "higher"), cost
+
+
+def _settled(asked: Asked, root: Path) -> Asked:
+    """With runtimes measured at once where all views that the plan may come to are worth it: each step by itself looks
+    too small, and what a slow runtime put into the bank is of no use to a fast one.
+    """
+    recipe = asked.recipe
+    views = recipe.views if "views" in asked.given else MORE_VIEWS[-1]
+    if recipe.runtime != AUTO or len(read(recipe, root)) * len(views) < WORTH_MEASURING:
+        return asked
+    return replace(asked, recipe=recipe.model_copy(update={"runtime": MEASURED}))
 
 
 def _remembered(pace: Pace, tried: Sequence[Tried], out: Path) -> Pace:

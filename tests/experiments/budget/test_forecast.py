@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from medalist.experiments.budget.forecast import Pace, foreseen_end
+from medalist.experiments.budget.forecast import DEAR, Pace, foreseen_end
+from medalist.fitted import Fitted
 from medalist.recipe import Recipe, load_recipe
 
 QUICK = {"views": ("center",), "heads": ("ridge",)}
@@ -49,12 +51,34 @@ def test_speeds_are_those_of_the_record(pace: Pace) -> None:
 
 def test_what_is_in_the_bank_costs_nothing(pace: Pace) -> None:
     assert pace.run(recipe("a")) == pytest.approx(3 + 1.5)
-    assert pace.run(recipe("a", views=("center", "flip"))) == pytest.approx(3 + 6 + 100 * 0.2 + 2 * 1.5)
+    assert pace.run(recipe("a", views=("center", "flip"))) == pytest.approx(3 + 4 + 100 * 0.2 + 2 * 1.5)
 
 
 def test_an_unknown_backbone_costs_in_proportion(pace: Pace) -> None:
     assert pace.run(recipe("b")) == pytest.approx(3 + 6 + 100 * 0.6 + 1.5)
     assert pace.run(recipe("a", "b")) == pytest.approx(3 + 6 + 100 * 0.6 + 2 * 1.5)
+
+
+def test_a_backbone_is_measured_and_converted_once(pace: Pace, tmp_path: Path) -> None:
+    both = recipe("a", views=("center", "flip"))
+    assert pace.run(both) == pytest.approx(3 + 4 + 100 * 0.2 + 2 * 1.5)  # a guess: 4 s
+    folder = run_folder(tmp_path / "again", embedding(20), total=28.0, embed=20.5, fit=2.0, decide=0.5, submit=0.5)
+    pace.learn(both, 31.0, folder)
+    assert (pace.open_s, pace.again_s) == (pytest.approx(6.0), pytest.approx(0.5))
+    assert pace.run(recipe("a", views=("center", "zoom"))) == pytest.approx(3 + 0.5 + 100 * 0.2 + 2 * 1.5)
+
+
+@pytest.mark.parametrize(("columns", "times"), [(10, 4.0), (40, 2.0), (100, 1.0)])
+def test_heads_work_on_no_more_axes_than_rows(tmp_path: Path, columns: int, times: float) -> None:
+    pace = Pace({"a": 1.0, "b": 3.0})
+    folder = run_folder(tmp_path / "a", embedding(20), total=28.0, embed=26.0, fit=1.0, decide=0.25, submit=0.25)
+    state = {"weight_DC": np.zeros((columns, 3), np.float32)}
+    Fitted("ridge", (state,), state).save(folder / "fitted" / "ridge")
+    pace.learn(recipe("a"), 31.0, folder)
+    assert (pace.columns, pace.rows, pace.unit_s) == (columns, 80, pytest.approx(1.5))
+    four = recipe("a", "b", views=("center", "flip"))
+    assert pace._units(four) == pytest.approx(times)
+    assert pace._units(recipe("a", heads=("ridge", "logistic"))) == pytest.approx(1 + DEAR)
 
 
 def test_fine_tuning_is_counted_in_images_shown(pace: Pace) -> None:

@@ -164,9 +164,9 @@ def test_the_first_step_is_done_whatever_it_takes() -> None:
 
 def test_what_does_not_fit_is_passed_over_for_what_does() -> None:
     world = World()
-    loop = played(world, 45.0)
+    loop = played(world, 30.0)
     loop_kinds = {one.kind for one in loop.tried}
-    assert world.now <= 45.0 and loop.ended == NO_TIME
+    assert world.now <= 30.0 and loop.ended == NO_TIME
     assert "tune" not in loop_kinds and "blend" in loop_kinds
 
 
