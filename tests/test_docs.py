@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from medalist.experiments.searching.space import parse_space
 from medalist.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
+WRITEUPS = (ROOT / "docs" / "WRITEUPS.md").read_text(encoding="utf-8")
 VERBS = ("ablate", "search", "rank", "run")
 EXAMPLES = [
     shlex.split(line.replace("...", "DATA --metric accuracy 'finetune={}'"), comments=True)[1:]
@@ -44,3 +46,18 @@ def test_an_example_can_be_typed(words: list[str]) -> None:
         assert factors_of(USUAL if operations == "usual" else operations)
     if space := typed.get("space"):
         assert parse_space(recipe, space, task="multiclass")
+
+
+def test_the_tests_that_hold_slips_off_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", WRITEUPS))
+    there = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) >= 10 and named <= there
+
+
+def test_the_verbs_that_the_write_ups_map_to_are_there() -> None:
+    verbs = set(re.findall(r"`medalist (\w+)", WRITEUPS))
+    assert len(verbs) >= 12 and verbs <= set(typer.main.get_group(app).commands)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
-from medalist.cli import asking, bank, competing, looking, podium, records  # noqa: F401  (importing them registers their verbs)
+# Importing them registers their verbs.
+from medalist.cli import asking, bank, competing, looking, podium, recipes, records  # noqa: F401
 from medalist.cli.app import app
 from medalist.errors import MedalistError
 

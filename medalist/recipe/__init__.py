@@ -1,8 +1,8 @@
 """Recipes: what a run is asked to do, as data. `keys.py` holds every key and default, `load.py` reads YAML,
-`faults.py` tells what is wrong with it."""
+`headers.py` what a recipe says of itself, `faults.py` tells what is wrong with it."""
 
 from medalist.recipe.keys import DataSection, FinetuneSection, FoldSection, PhaseSection, RampSection, Recipe
-from medalist.recipe.load import load_recipe, packaged_recipes
+from medalist.recipe.load import load_recipe, packaged_recipes, packaged_text
 
 __all__ = [
     "DataSection",
@@ -13,4 +13,5 @@ __all__ = [
     "Recipe",
     "load_recipe",
     "packaged_recipes",
+    "packaged_text",
 ]

@@ -59,19 +59,27 @@ def packaged_recipes() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
+def packaged_text(name: str) -> str:
+    """A packaged recipe as it is written, header and all.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    if name not in (known := packaged_recipes()):
+        raise RecipeError(
+            f"unknown recipe {name!r}{near(name, known)}; known: {', '.join(known)}; a file of yours must end in .yaml"
+        )
+    return (resources.files("medalist") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def _read(source: str | Path) -> dict[str, Any]:
     file = Path(source)
     if file.suffix in (".yaml", ".yml"):
         if not file.is_file():
             raise RecipeError(f"there is no recipe file {str(file)!r}")
         text = file.read_text(encoding="utf-8")
-    elif (name := str(source)) in packaged_recipes():
-        text = (resources.files("medalist") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
     else:
-        known = packaged_recipes()
-        raise RecipeError(
-            f"unknown recipe {name!r}{near(name, known)}; known: {', '.join(known)}; a file of yours must end in .yaml"
-        )
+        text = packaged_text(str(source))
     try:
         tree = _parse(text) or {}
     except yaml.YAMLError as error:
