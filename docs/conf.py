@@ -8,18 +8,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+from medalist import __version__
 
-import medalist
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "medalist"
 author = "the medalist authors"
 project_copyright = author
-release = medalist.__version__
+release = __version__
 
 extensions = ["myst_parser", "pages_from_code"]
 exclude_patterns = ["build"]
 myst_heading_anchors = 3
+smartquotes = False  # an option keeps its two dashes
 
 html_theme = "furo"
 html_title = f"medalist {release}"
@@ -28,6 +29,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_show_search_summary = False  # from disk a browser may not fetch the pages that it would quote
 html_permalinks_icon = "#"
 pygments_style = "tango"
 pygments_dark_style = "monokai"

@@ -66,7 +66,9 @@ def registry(entries: Any) -> Iterator[str]:
     for bound in map(entries.bind, entries):
         options = [one for one in inspect.signature(bound.function).parameters.values() if one.kind is one.KEYWORD_ONLY]
         # What has no default is handed over by medalist, and so is the seed.
-        given = [f"{one.name}={one.default!r}" for one in options if one.default is not one.empty and one.name != "seed"]
+        given = [
+            f"{one.name}={one.default!r}" for one in options if one.default is not one.empty and one.name != "seed"
+        ]
         facts = {key: value if isinstance(value, tuple) else (value,) for key, value in bound.facts.items()}
         shown = [
             f"{key}: {', '.join(map(str, value))}"
@@ -108,7 +110,7 @@ def _values(annotation: Any) -> str:
     if choices:
         return ", ".join(map(str, choices[0]))
     kinds = ": ".join(dict.fromkeys(KINDS[one] for one in parts if isinstance(one, type) and one in KINDS))
-    return f"{kinds}, or a list" if tuple in map(get_origin, parts) else kinds
+    return f"{kinds}, or a list" if tuple in [get_origin(part) for part in parts] else kinds
 
 
 def _yaml(value: Any) -> str:
@@ -140,10 +142,16 @@ def _verbs(group: Any, path: str) -> Iterator[str]:
             yield from _verbs(verb, f"{path} {name}")
             continue
         context = typer.Context(verb, info_name=f"{path} {name}")
-        places = [one.display_name_raw for one in verb.params if one.param_type_name == "argument"]
+        places = [_place(one) for one in verb.params if one.param_type_name == "argument"]
         yield f"## {path} {name}\n\n```sh\n{' '.join([path, name, *places])} [OPTIONS]\n```\n\n{plain(verb.help)}"
         rows = [one.get_help_record(context) for one in verb.params]
         yield "\n".join(["| | |", "|---|---|", *(f"| `{cell(name)}` | {cell(plain(text))} |" for name, text in rows)])
+
+
+def _place(argument: Any) -> str:
+    """An argument as usage lines write it: `DATA`, `[NAME]`."""
+    name: str = argument.display_name_raw
+    return name if argument.required or name.startswith("[") else f"[{name.upper()}]"
 
 
 WRITERS: dict[str, Callable[[Any], Iterator[str]]] = {"registry": registry, "model": model, "api": api, "verbs": verbs}

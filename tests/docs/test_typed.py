@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from importlib import util
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,16 @@ BLOCK = re.compile(r"^```(sh|python)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOT
 # Blocks that need a network, networks of that size, or hours: how many each page may have.
 NOT_TYPED = {"QUICKSTART.md": 2, "howto/machines.md": 1, "howto/offline.md": 1, "howto/writeups.md": 5}
 # Quicker, and with what is here; everything else is typed as it stands.
-QUICK = "folds.k=3 size=64 finetune.workers=0 'finetune.phases[0].epochs=1'"
+QUICK = "folds.k=3 size=64 finetune.holdout=true finetune.workers=0 'finetune.phases[0].epochs=1'"
 HERE = (
     (r"\bNAME\b", "embedded"),
     (r"pretrained=True", "pretrained=False"),
-    (r"^(medalist run .*--recipe (?:tags|mushrooms|characters|flowers|my\.yaml) (?!.*finetune=null).*)$", rf"\1 {QUICK}"),
-    (r"^((?:medalist|torchrun) .*finetune=\{\}.*)$", rf"\1 {QUICK}"),
+    (
+        r"^(medalist run .*--recipe (?:tags|mushrooms|characters|flowers|my\.yaml) (?!.*finetune=null).*)$",
+        rf"\1 {QUICK}",
+    ),
+    (r"^(medalist ablate .*--augment .*)$", r"\1 --images 40 --views 1"),
+    (r"^((?:medalist|torchrun) .*'finetune=\{\}'.*)$", rf"\1 {QUICK}"),
 )
 
 
@@ -67,12 +71,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_typed(page: str, home: Path, tmp_path: Path) -> None:
-    spec = util.spec_from_file_location("competitions", Path(__file__).with_name("competitions.py"))
-    assert spec is not None and spec.loader is not None
-    competitions = util.module_from_spec(spec)
-    spec.loader.exec_module(competitions)
-    competitions.draw_all(tmp_path, page)
+def test_a_page_can_be_typed(page: str, home: Path, tmp_path: Path, draw: Callable[[Path, str], None]) -> None:
+    draw(tmp_path, page)
     path = f"{home}:{Path(sys.executable).parent}:{os.defpath}"
     keys = {"PATH": path, "HOME": str(home), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.run(

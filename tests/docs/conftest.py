@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from medalist.data.decode import decode
@@ -18,16 +19,16 @@ from medalist.errors import DataError
 FLOATS = {"boat", "fish", "bottle"}
 
 
-def draw_all(root: Path, page: str) -> None:
-    """What the commands of a page need, below `root`; `DATA` always.
+@pytest.fixture
+def draw() -> Callable[[Path, str], None]:
+    """`draw(root, page)`: what the commands of a page (its path below `docs`) need in the folder `root`."""
+    return _draw
 
-    Args:
-        root: an empty folder, the reader's working directory.
-        page: its path below `docs`.
-    """
-    draw_competition(root / "DATA", seed=3, num_train=96, num_test=24)
-    for draw in DRAWN.get(page, ()):
-        draw(root)
+
+def _draw(root: Path, page: str) -> None:
+    draw_competition(root / "DATA", seed=3, num_train=64, num_test=16)
+    for further in DRAWN.get(page, ()):
+        further(root)
 
 
 def _scans(root: Path) -> None:
@@ -37,7 +38,7 @@ def _scans(root: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image_HWC.mean(axis=2).astype(np.uint16) * 8).save(copy)
     shutil.copy(root / "DATA" / "sample_submission.csv", root / "SCANS")
-    draw_competition(root / "PUBLIC", seed=4, num_train=96, num_test=8)
+    draw_competition(root / "PUBLIC", seed=4, num_train=64, num_test=8)
 
 
 def _tags(root: Path) -> None:
@@ -45,7 +46,9 @@ def _tags(root: Path) -> None:
     rows = [(name, label, *(["floats"] if label in FLOATS else [])) for name, label in _copied(root, "tags")]
     _write(root / "tags" / "train.csv", [("img_path", "tags"), *((row[0], ",".join(row[1:])) for row in rows)])
     tests = sorted(file.name for file in (root / "tags" / "test").iterdir())
-    _write(root / "tags" / "sample_submission.csv", [("img_path", "tags"), *((f"test/{name}", "boat") for name in tests)])
+    _write(
+        root / "tags" / "sample_submission.csv", [("img_path", "tags"), *((f"test/{name}", "boat") for name in tests)]
+    )
     (root / "tags" / "valid_tags.txt").write_text("\n".join([*CLASSES, "floats"]) + "\n", encoding="utf-8")
 
 
