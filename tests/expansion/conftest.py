@@ -120,8 +120,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.over.wait(5)
 
     def hundreds(self) -> None:
-        while not self.server.over.is_set():
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000)
+        self.ok("1")
 
     def many_headers(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -140,8 +140,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.write(b"14\r\n" + picture(1)[:20] + b"\r\n")
-        while not self.server.over.is_set():
-            self.wfile.write((b"1;" + b"x" * 200 + b"\r\nx\r\n") * 50)
+        self.wfile.write((b"1;" + b"x" * 200 + b"\r\nx\r\n") * 2_000 + b"0\r\n\r\n")
+
+    def large(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(picture(1) + bytes(60_000))
 
     def huge(self) -> None:
         self.say(picture(1), length=10**12)
@@ -270,6 +274,7 @@ class Service:
     queries: list[dict[str, str]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
 
     def web(self, clock: Clock, contact: str = "me@example.org") -> Web:
         outside = Outside(lambda host, port: [PUBLIC], lambda *where: Spoken(self), clock.now, clock.sleep)
@@ -286,9 +291,11 @@ class Spoken(httpcore2.NetworkStream):
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Spoken:
         assert ssl_context.check_hostname and ssl_context.verify_mode.name == "CERT_REQUIRED"
         self.service.names.append(str(server_hostname))
+        self.service.timeouts.append(timeout or 1e9)
         return self
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.service.timeouts.append(timeout or 1e9)
         request = buffer.decode()
         if request:
             query = parse_qs(urlsplit(request.split(" ")[1]).query, keep_blank_values=True)
@@ -297,6 +304,7 @@ class Spoken(httpcore2.NetworkStream):
             self.left = self.service.answers.pop(0)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.service.timeouts.append(timeout or 1e9)
         data, self.left = self.left[:max_bytes], self.left[max_bytes:]
         return data
 
