@@ -25,8 +25,8 @@ from medalist.expansion.web import Web
 from medalist.store import hash_bytes
 
 BAD = {
-    "slow": "took more than 0.5 s; asked 4 times",
-    "silent": "was silent for 0.2 s; asked 4 times",
+    "slow": "took more than 0.8 s; asked 4 times",
+    "silent": "was silent for 0.3 s; asked 4 times",
     "endless": "more than the 50,000 bytes",
     "huge": "more than the 50,000 bytes",
     "claims_more": "peer closed connection without sending complete message body",
@@ -64,7 +64,7 @@ def told(outcomes: list[Outcome]) -> list[str]:
 
 
 def test_good_and_bad_ones_are_told_apart_and_told_in_order(server: Any, web: Web, tmp_path: Path, draw: Any) -> None:
-    hasty = replace(web, limits=replace(web.limits, seconds=0.5, silence=0.2))
+    hasty = replace(web, limits=replace(web.limits, seconds=0.8, silence=0.3))
     paths = ["ok/1.png", *BAD, "jpeg/2", "to/?/ok/3.png", "fails/1", "busy/1/30"]
     found = ask(server, *paths)
     outcomes = list(download(found, tmp_path, hasty))
