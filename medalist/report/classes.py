@@ -11,6 +11,8 @@ from medalist.report.markup import Section, cell, name, number, table
 from medalist.report.seen import Seen
 from medalist.report.strips import Mark, ruler, scale_of, strip
 
+MOST = 1000  # rows
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -48,7 +50,7 @@ def classes(seen: Seen) -> Section:
     cut_C = seen.state.get("value") if seen.tags else None
     cuts = cut_C if isinstance(cut_C, list) else None
     rows = []
-    for c in np.argsort(worth_C, kind="stable").tolist():
+    for c in np.argsort(worth_C, kind="stable")[:MOST].tolist():
         shares = [_share(found, part, c) for part in range(3)]
         chosen = [cell(number(cuts[c], 3), key=cuts[c])] if cuts else []
         mark = Mark(float(found.value_3C[2, c]), float(found.low_3C[2, c]), float(found.high_3C[2, c]), "score")
@@ -77,6 +79,8 @@ def classes(seen: Seen) -> Section:
         " the share of rows that are both true and answered) and take images as independent: duplicates make them a"
         " little too narrow."
     )
+    if len(seen.names) > MOST:
+        lead += f" These are the worst {MOST:,} of {len(seen.names):,}."
     if cuts:
         lead += (
             " Thresholds are those fitted on all rows; the scores are of others, each fitted without its row's fold."

@@ -9,29 +9,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medalist.report.heatmap import heatmap
-from medalist.report.markup import Section, cell, figure, name, said, scroller, share, table, tag
+from medalist.report.heatmap import MOST, heatmap
+from medalist.report.markup import Section, cell, figure, folded, name, said, scroller, share, table, tag
 from medalist.report.seen import Seen
 
 TABLE = 30  # classes up to which the matrix is a table of numbers
 LABELLED = 160  # classes up to which the picture's rows bear names
+DRAWN = 3000  # classes up to which there is a picture at all
 PAIRS = 40  # of the most confused ones
 SHORT = 18  # characters of a class in the matrix
 
 
 def confusion(seen: Seen) -> Section | None:
-    """Of tags there is none."""
+    """Of tags there is none; of very many classes the list alone."""
     if seen.tags:
         return None
-    num_classes = len(seen.names)
-    count_CC = counts(seen.y_N, seen.label_N, num_classes)
     by = "the likeliest class" if seen.calibrated else f"the rule <code>{said(seen.decision['rule'])}</code>"
-    lead = f"True classes are rows, answers columns; answers are cross-fitted, by {by}. {_told(count_CC)}"
-    views = {label: _matrix(seen.names, count_CC, order_C) for label, order_C in orders(count_CC).items()}
-    if num_classes < 3:
-        views = {"as listed": views["as listed"]}
-    body = choice("confusion", views) + _pairs(seen.names, count_CC)
+    wrong = int((seen.y_N != seen.label_N).sum())
+    lead = (
+        f"True classes are rows, answers columns; answers are cross-fitted, by {by}. {wrong:,} of {len(seen.y_N):,}"
+        " answers are wrong."
+    )
+    body = _views(seen) + _pairs(seen.names, seen.y_N, seen.label_N)
     return Section("confusion", "Confusion", lead, body)
+
+
+def _views(seen: Seen) -> str:
+    if len(seen.names) > DRAWN:
+        return ""
+    count_CC = counts(seen.y_N, seen.label_N, len(seen.names))
+    found = orders(count_CC) if len(seen.names) > 2 else {"as listed": np.arange(len(count_CC))}
+    return choice("confusion", {label: _matrix(seen.names, count_CC, order_C) for label, order_C in found.items()})
 
 
 def counts(y_N: np.ndarray, label_N: np.ndarray, num_classes: int) -> np.ndarray:
@@ -44,10 +52,7 @@ def orders(count_CC: np.ndarray) -> dict[str, np.ndarray]:
     num_C, right_C = count_CC.sum(axis=1), np.diag(count_CC)
     recall_C = np.where(num_C > 0, right_C / np.maximum(num_C, 1), 2.0)
     listed = np.arange(len(count_CC))
-    found = {"by error": np.lexsort((listed, recall_C)), "as listed": listed}
-    if len(count_CC) > 2:
-        found["alike together"] = alike(count_CC)
-    return found
+    return {"by error": np.lexsort((listed, recall_C)), "as listed": listed, "alike together": alike(count_CC)}
 
 
 def alike(count_CC: np.ndarray) -> np.ndarray:
@@ -84,6 +89,8 @@ def _matrix(names: Sequence[str], count_CC: np.ndarray, order_C: np.ndarray) -> 
     text = (
         f"{len(names)} classes; blue: right, orange: wrong, the darker the larger the share of the true class's images."
     )
+    if len(names) > MOST:
+        text += " Several classes share a square, and shades are of roots, so that few mistakes stay visible."
     picture = heatmap(labels if len(names) <= LABELLED else (), labels, ordered_CC)
     return figure("Confusion matrix", text, scroller(picture, "Confusion matrix"))
 
@@ -105,25 +112,19 @@ def _as_table(labels: Sequence[str], count_CC: np.ndarray) -> str:
     return table(["true ↓ answered →", *heads, "recall"], rows, caption="Confusion matrix", look="matrix")
 
 
-def _told(count_CC: np.ndarray) -> str:
-    wrong = int(count_CC.sum() - np.trace(count_CC))
-    return f"{wrong:,} of {count_CC.sum():,} answers are wrong."
-
-
-def _pairs(names: Sequence[str], count_CC: np.ndarray) -> str:
+def _pairs(names: Sequence[str], y_N: np.ndarray, label_N: np.ndarray) -> str:
     """The most frequent mistakes; with them the mistakes of the other direction."""
-    off_CC = count_CC - np.diag(np.diag(count_CC))
-    order = np.argsort(-off_CC, axis=None, kind="stable")[:PAIRS]
+    wrong_N, num_C = y_N != label_N, np.bincount(y_N, minlength=len(names))
+    code_P, times_P = np.unique(y_N[wrong_N] * len(names) + label_N[wrong_N], return_counts=True)
+    times = dict(zip(code_P.tolist(), times_P.tolist(), strict=True))
     rows = []
-    for place in order.tolist():
-        true, answered = divmod(place, len(names))
-        times = int(off_CC[true, answered])
-        if times:
-            back, of = int(off_CC[answered, true]), int(count_CC[true].sum())
-            rows.append([name(names[true]), name(names[answered]), str(times), share(times / of), str(back)])
+    for place in np.argsort(-times_P, kind="stable")[:PAIRS].tolist():
+        true, answered = divmod(int(code_P[place]), len(names))
+        count, back = int(times_P[place]), times.get(answered * len(names) + true, 0)
+        rows.append([name(names[true]), name(names[answered]), str(count), share(count / num_C[true]), str(back)])
     if not rows:
         return ""
-    more = f", the first {PAIRS}" if np.count_nonzero(off_CC) > len(rows) else ""
+    more = f", the first {PAIRS} of {len(times):,}" if len(times) > PAIRS else ""
     head = ["true", "answered as", "times", "of the true class", "the other way round"]
     listed = table(head, rows, caption=f"Mistakes by how often they happen{more}", sortable=True)
-    return listed if len(names) > TABLE else f"<details><summary>Most frequent mistakes</summary>{listed}</details>"
+    return listed if len(names) > TABLE else folded("Most frequent mistakes", listed)

@@ -27,8 +27,10 @@ def findings(seen: Seen | None, found: Path | None, pictures: Thumbnails | None)
     if found is not None:
         parts += _found(found, pictures)
     body = "".join(parts)
-    lead = "Findings are hints: nothing acted on them, and nothing of the dataset was changed."
-    return Section("data", "The data: what looks wrong", lead, body) if body else None
+    lead = (
+        "Files that could not be used, and findings: hints that nothing acted on. Nothing of the dataset was changed."
+    )
+    return Section("data", "What looks wrong", lead, body) if body else None
 
 
 def _left_out(file: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 # Two parts or more below the root, a home, or a drive; the last part stays. `https://` and `a/b` are none.
-PATH = re.compile(r"(?<![\w.\-/])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\\"'<>|]+[/\\])+([^\s/\\\"'<>|,;:)]*)")
+PATH = re.compile(r"(?<![\w.\-/…])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\\"'<>|]+[/\\])+([^\s/\\\"'<>|,;:)]*)")
 TALL = 24  # rows from which on a table scrolls by itself
 HOMES = re.compile(r"(?:[A-Za-z]:)?[/\\](?:home|Users)[/\\][^/\\]*")
 

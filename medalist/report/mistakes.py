@@ -1,6 +1,6 @@
 """Images to look at: the mistakes that were surest, and those of which the answers knew least.
 
-Axes: N images, C classes or tags.
+Axes: N images, B of a block, C classes or tags.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from medalist.metrics import TINY
+from medalist.metrics.contract import row_blocks
 from medalist.report.markup import Section, folded, name, paragraph, share, tag
 from medalist.report.seen import Seen
 from medalist.report.thumbnails import Thumbnails
@@ -53,16 +54,21 @@ def surprises(prob_NC: np.ndarray, seen: Seen) -> np.ndarray:
     """(N,) log-loss of each row; of tags the sum over them."""
     if not seen.tags:
         return np.asarray(-np.log(np.maximum(prob_NC[np.arange(len(prob_NC)), seen.y_N], TINY, dtype=np.float64)))
-    told_NC = np.where(seen.true_NC, prob_NC, 1 - prob_NC)
-    return np.asarray(-np.log(np.maximum(told_NC, TINY, dtype=np.float64)).sum(axis=1))
+    parts = []
+    for rows in row_blocks(*prob_NC.shape):
+        told_BC = np.where(seen.true_NC[rows], prob_NC[rows], 1 - prob_NC[rows])
+        parts.append(-np.log(np.maximum(told_BC, TINY, dtype=np.float64)).sum(axis=1))
+    return np.concatenate(parts)
 
 
 def doubt(prob_NC: np.ndarray, *, tags: bool) -> np.ndarray:
     """(N,) how little is decided: 1 less the gap between the two likeliest, or the sum over tags of p (1 - p)."""
-    if tags:
-        return np.asarray((prob_NC.astype(np.float64) * (1 - prob_NC)).sum(axis=1))
-    two_N2 = np.partition(prob_NC.astype(np.float64), -2, axis=1)[:, -2:]
-    return np.asarray(1 - (two_N2[:, 1] - two_N2[:, 0]))
+    parts = []
+    for rows in row_blocks(*prob_NC.shape):
+        prob_BC = prob_NC[rows].astype(np.float64)
+        two_B2 = None if tags else np.partition(prob_BC, -2, axis=1)[:, -2:]
+        parts.append((prob_BC * (1 - prob_BC)).sum(axis=1) if two_B2 is None else 1 - (two_B2[:, 1] - two_B2[:, 0]))
+    return np.concatenate(parts)
 
 
 def _card(seen: Seen, row: int, pictures: Thumbnails | None) -> str:

@@ -10,7 +10,7 @@ from medalist.report.seen import Seen
 from medalist.report.thresholds import legend, positive_of
 
 POINTS = 200  # of a curve
-THIN = 30  # classes up to which each has a thin line
+THIN, MOST = 30, 1000  # classes up to which each has a thin line, and a number
 
 
 def ranking_curve(prob_E: np.ndarray, true_E: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -37,7 +37,11 @@ def precision_recall(seen: Seen) -> Section:
         c = positive_of(seen)
         prob_NC, true_NC, said_NC = prob_NC[:, [c]], true_NC[:, [c]], said_NC[:, [c]]
     recall, precision, area = ranking_curve(prob_NC.ravel(), true_NC.ravel())
-    alone = [] if two else [ranking_curve(prob_NC[:, k], true_NC[:, k]) for k in range(prob_NC.shape[1])]
+    alone = (
+        []
+        if two or len(seen.names) > MOST
+        else [ranking_curve(prob_NC[:, k], true_NC[:, k]) for k in range(prob_NC.shape[1])]
+    )
     curves = [Curve(_thin(*one[:2]), "thin") for one in alone if len(one[0])] if len(alone) <= THIN else []
     hit = int((said_NC & true_NC).sum())
     given = np.array([[hit / max(int(true_NC.sum()), 1), hit / max(int(said_NC.sum()), 1)]])

@@ -11,7 +11,7 @@ import numpy as np
 
 from medalist.report.axes import FOOT, LEFT, RIGHT, TOP, Axis, Curve, Scale, chart, svg
 from medalist.report.intervals import wilson
-from medalist.report.markup import Section, figure, number, table
+from medalist.report.markup import Section, figure, name, number, table
 from medalist.report.seen import Seen
 from medalist.report.thresholds import positive_of
 
@@ -43,15 +43,16 @@ def bins_of(prob_N: np.ndarray, true_N: np.ndarray, num_bins: int = BINS) -> Bin
 
 def reliability(seen: Seen) -> Section:
     """Of the class that was likeliest, of the positive class of two, or of all tags together."""
-    prob_NC = np.asarray(seen.prob_NC, float)
+    prob_NC = np.asarray(seen.prob_NC)
     if seen.tags:
-        prob_N, true_N, what = prob_NC.ravel(), seen.true_NC.ravel(), "each image and tag"
+        rows = seen.rows()
+        prob_N, true_N, what = prob_NC[rows].ravel(), seen.true_NC[rows].ravel(), "each image and tag"
     elif len(seen.names) == 2:
         c = positive_of(seen)
-        prob_N, true_N, what = prob_NC[:, c], seen.y_N == c, "the positive class"
+        prob_N, true_N, what = prob_NC[:, c], seen.y_N == c, f"{name(seen.names[c])}"
     else:
         prob_N, true_N, what = prob_NC.max(axis=1), seen.y_N == prob_NC.argmax(axis=1), "the likeliest class"
-    found = bins_of(prob_N, true_N)
+    found = bins_of(prob_N.astype(np.float64), true_N)
     source = "the answers themselves, after the rule" if seen.calibrated else "the blend's, before the rule"
     lead = (
         f"Probabilities of {what}, cross-fitted ({source}), against how often they came true. On the diagonal 0.8 means"

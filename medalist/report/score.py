@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import yaml
 
+from medalist.ensembles.diversity import LEGEND
 from medalist.errors import MedalistError
 from medalist.evidence import estimate
 from medalist.report.markup import Section, cleaned, listing, name, number, paragraph, said, table, tag
@@ -181,11 +184,9 @@ def _range(low: float, high: float) -> str:
 
 def notes(seen: Seen) -> Section:
     """What the run said of itself."""
-    told = [said(note) for note in seen.summary["notes"] if note.strip()]
+    told = [said(note) for note in _sentences(seen.summary["notes"]) if note.strip()]
     body = listing(told)
     if seen.recipe:
-        import yaml
-
         kept = cleaned({key: value for key, value in seen.recipe.items() if key != "cards"}, [])
         body += tag(
             "details",
@@ -193,6 +194,15 @@ def notes(seen: Seen) -> Section:
             tag("pre", said_lines(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)), tabindex=0),
         )
     return Section("record", "What the run noted", "Its own sentences, and every key of its recipe.", body)
+
+
+def _sentences(notes: Sequence[str]) -> list[str]:
+    """Notes without the table of how differently members err: a part of the page of its own tells it."""
+    if LEGEND not in notes:
+        return list(notes)
+    end = notes.index(LEGEND)
+    heads = [place for place in range(end) if notes[place].startswith("member") and "errs most like" in notes[place]]
+    return [*notes[: heads[-1]], *notes[end + 1 :]] if heads else list(notes)
 
 
 def said_lines(text: str) -> str:

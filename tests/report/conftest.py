@@ -37,8 +37,8 @@ HOSTILE = (
 )
 VOID = {"meta", "img", "input"}
 OURS = """html head meta title style body a div header p h1 nav ul li main section h2 h3 table caption thead tbody tr th
-td small strong svg g path line circle rect text desc figure figcaption span details summary pre code bdi input label img b
-footer script"""
+td small strong svg g path line circle rect text desc figure figcaption span details summary pre code bdi input label
+img b footer script"""
 ELEMENTS = set(OURS.split())
 
 

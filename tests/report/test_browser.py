@@ -15,6 +15,7 @@ from PIL import Image
 from medalist.report.written import report
 
 WIDTHS = (390, 1280)
+PATIENCE = 90_000  # milliseconds: a slow machine is no fault of the page
 CHROMIUM = shutil.which("chromium")
 
 
@@ -35,7 +36,7 @@ def browser() -> Iterator[Any]:
     except ImportError:
         missing("playwright")
     with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE)
         yield running
         running.close()
 
@@ -59,6 +60,7 @@ def visit(browser: Any) -> Iterator[Any]:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=scripts
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: told.append(f"console: {message.text}"))

@@ -38,7 +38,7 @@ def test_a_long_name_is_cut_and_whole_in_its_title() -> None:
         ("(/srv/alice/set/cat.jpg)", "(…/cat.jpg)"),
         ("~/alice/set/cat.jpg", "…/cat.jpg"),
         (r"C:\Users\alice\set", "…/set"),
-        ("/home/alice", "…"),
+        ("/Users/alice", "…"),
         ("train/cat/7.jpg", "train/cat/7.jpg"),
         ("170 / 525, either/or", "170 / 525, either/or"),
         ("https://example.org/a/b", "https://example.org/a/b"),
@@ -55,6 +55,7 @@ def test_known_folders_may_hold_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
         without_paths("in /users/Alice Example/my data/a.csv and /users/Alice Example", known)
         == "in …/my data/a.csv and …"
     )
+    assert without_paths("in /users/Alice Example/my data/a/b.csv", known) == "in …/my data/a/b.csv"
     assert cleaned({"/users/Alice Example/my data": ["/users/Alice Example"]}, known) == {"…/my data": ["…"]}
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medalist.errors import RecipeError, StoreError
+from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.blend import blend
 from medalist.report.written import report
 
@@ -43,11 +44,31 @@ def test_any_names_stay_text(lab: Any, tmp_path_factory: pytest.TempPathFactory,
     lab.check(page_of(run))
 
 
+@pytest.mark.parametrize("metric", list(metrics))
+def test_every_metric_has_a_page(lab: Any, tmp_path: Path, metric: str) -> None:
+    bound = metrics.bind("fbeta_samples(beta=2)" if metric == "fbeta_samples" else metric)
+    made = {
+        "binary": (lab.labels(60, 2), ["a", "b"]),
+        "multiclass": (lab.labels(60, 4), list("abcd")),
+        "tags": (lab.tags(60, 4), list("abcd")),
+    }
+    for task in tasks_of(bound):
+        y, classes = made[task]
+        run = lab.run(tmp_path / task, y, classes, metric=bound.text, num_test=6)
+        report(run)
+        lab.check(page_of(run))
+
+
 def test_no_path_and_no_person_is_named(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home of" / "alice-example"
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USER", "alice-example")
-    notes = [f"cards in {home / 'my cards'}: none", f"see {home}", "/home/alice-example/x.csv", f"{tmp_path}/y is gone"]
+    notes = [
+        f"cards in {home / 'my cards'}: none",
+        f"see {home}",
+        "/Users/alice-example/x.csv",
+        f"{tmp_path}/y is gone",
+    ]
     run = lab.run(home / "runs" / "mine", lab.labels(60, 2), ["a", "b"], notes=notes)
     (run / "recipe.yaml").write_text(
         f"cards: {home}/cards\nbackbones: [{home}/cards/a.json]\nfolds: {{file: {home}/f.csv}}\n"
@@ -104,6 +125,7 @@ def test_a_blend_shows_the_runs_that_it_is_of(lab: Any, tmp_path: Path) -> None:
     report(tmp_path / "both")
     told = "".join(lab.check(page_of(tmp_path / "both")).text)
     assert "x/member 0" in told and "correlation of errors" in told
+    assert "errs most like" in told and "mean share of answers unlike theirs" not in told
 
 
 @pytest.mark.parametrize("num_classes", [100, 1000])
@@ -121,6 +143,14 @@ def test_what_is_in_sample_says_so(lab: Any, tmp_path: Path) -> None:
     report(run)
     page = page_of(run)
     assert "in sample: not a score" in page and "out of fold" in page and "expected on the test set" in page
+
+
+def test_the_command_writes_where_it_is_told(lab: Any, tmp_path: Path) -> None:
+    run = lab.run(tmp_path / "run", lab.labels(60, 2), ["a", "b"])
+    words = [sys.executable, "-m", "medalist.cli", "report", str(run), "--out", str(tmp_path / "page")]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert f"{tmp_path / 'page' / 'index.html'}: " in done.stdout
+    lab.check((tmp_path / "page" / "index.html").read_text(encoding="utf-8"))
 
 
 def test_no_torch_is_loaded(lab: Any, tmp_path: Path) -> None:
