@@ -63,8 +63,13 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install-demo
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab and httpx2 (about 0.6 GB)"
+	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab, httpx2 and playwright (about 0.8 GB)"
 	@$(MAKE) --no-print-directory install-test
+
+# Tests of the report drive Debian's Chromium: installed where we may, else they say that they are skipped.
+CHROMIUM = command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium; } \
+    >/dev/null 2>&1 || echo "no chromium here: the browser tests of the report are skipped"; }
 
 # A second make, because uv may have come with the environment just made.
 .PHONY: install-demo install-test
@@ -74,4 +79,5 @@ install-demo:
 
 install-test:
 	$(INSTALL) --editable '.[openvino,export,augment,search,quality,expand,dev]'
+	@$(CHROMIUM)
 	@touch $(VENV)/.test

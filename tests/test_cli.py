@@ -109,7 +109,7 @@ def test_every_verb_after_the_run_explains_itself(command: str) -> None:
     assert "Usage" in medalist(command, "--help").stdout
 
 
-@pytest.mark.parametrize("command", ["check", "stats", "run", "predict", "lint", "backbones", "bank", "demo"])
+@pytest.mark.parametrize("command", ["check", "stats", "run", "predict", "lint", "backbones", "bank", "demo", "report"])
 def test_every_command_explains_itself(command: str) -> None:
     process = medalist(command, "--help")
     assert process.returncode == 0

@@ -179,9 +179,11 @@ def backbones(
 def demo(
     out: Annotated[Path, typer.Option(help="where the drawn competition and its run go")] = Path("demo"),
 ) -> None:
-    """Draw a small competition, run it offline with the embedded backbone, score the drawn test labels."""
+    """Draw a small competition, run it offline with the embedded backbone, score the drawn test labels, report."""
     from medalist.pipeline.demo import demo as play
+    from medalist.report.written import report
 
     with bars() as sink:
         text = play(out, sink=sink)
     print(text)
+    print(report(out / "run", data=out / "data"))
