@@ -3,7 +3,7 @@
 A table and what its files became in the bank go in; findings, each kind with the worst first, and sentences come out.
 What cannot be looked for in a set (one class, a handful of images, no labels) is said in words. Nothing acts on it.
 
-Axes: N labelled images, M test images, D features, C classes, H heads.
+Axes: N labelled images, M test images, D features, C classes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from medalist.progress import Sink, ignore
 from medalist.quality import labels, outliers
 from medalist.quality.findings import Finding
 from medalist.recipe import Recipe
+from medalist.training.rows import Source
 
 LEAST_FOLDS = 3
 LEAST_IMAGES = 20  # below which no image is called strange, and no shift looked for
@@ -87,25 +88,24 @@ def _see(recipe: Recipe, table: ImageTable, found: Extracted, cache: Path) -> _S
     """Rows of the bank; for distances the pooled ones of each network in the first view, each of norm 1."""
     bank, facts = FeatureBank(cache), found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
-    rows_N, rows_M = (np.flatnonzero(readable & side) for side in (table.split != TEST, table.split == TEST))
-    pooled = [
-        space
-        for space in found.spaces
-        if (space.key["view"], space.key["tap"]) == (found.spaces[0].key["view"], found.spaces[0].key["tap"])
-    ]
-    x = [
-        bank.rows(found.spaces, [facts[i].hash for i in rows], normalise=recipe.normalise) for rows in (rows_N, rows_M)
-    ]
-    unit = [bank.rows(pooled, [facts[i].hash for i in rows], normalise="l2")[:] for rows in (rows_N, rows_M)]
+    test = table.split == TEST
+    known = ~test & (table.labels >= 0) if isinstance(table.labels, np.ndarray) else ~test
+    rows_N, rows_M = (np.flatnonzero(readable & side) for side in (known, test))
+    first = found.spaces[0].key
+    pooled = [space for space in found.spaces if all(space.key[part] == first[part] for part in ("view", "tap"))]
+    hashes_N, hashes_M = ([facts[i].hash for i in rows] for rows in (rows_N, rows_M))
+    x_ND, x_MD = (bank.rows(found.spaces, some, normalise=recipe.normalise) for some in (hashes_N, hashes_M))
+    unit_ND, unit_MD = (bank.rows(pooled, some, normalise="l2")[:] for some in (hashes_N, hashes_M))
     group_N = groups_of(recipe, table.take(rows_N), [facts[i] for i in rows_N])
     scale = np.float32(len(pooled) ** -0.5)
-    return _Seen(table, rows_N, rows_M, *x, unit[0] * scale, unit[1] * scale, group_N)
+    return _Seen(table, rows_N, rows_M, x_ND, x_MD, unit_ND * scale, unit_MD * scale, group_N)
 
 
 def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:
     """Labels that heads, which saw neither the image nor its duplicates, find unlikely."""
     try:
-        prob_NC, fold_N = _out_of_fold(recipe, seen, sink)
+        num_classes = len(seen.table.classes)
+        prob_NC, fold_N = out_of_fold(recipe, seen.x_ND, seen.y, seen.group_N, num_classes=num_classes, sink=sink)
     except DataError as error:
         return Deep(told=[f"labels: not doubted, {error}"])
     judged_N = _judged(seen.y, fold_N)
@@ -118,25 +118,37 @@ def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:
     return Deep(found, [told])
 
 
-def _out_of_fold(recipe: Recipe, seen: _Seen, sink: Sink) -> tuple[np.ndarray, np.ndarray]:
-    """(N, C) mean of the heads' probabilities, and the folds; duplicates share one.
+def out_of_fold(
+    recipe: Recipe, x_ND: Source, y: Any, group_N: np.ndarray, *, num_classes: int, sink: Sink = ignore
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a recipe's heads say of labelled rows that they never saw.
+
+    Args:
+        recipe: its heads, folds and seed count.
+        x_ND: features.
+        y: class indices (N,), or tags (N, C).
+        group_N: (N,) pictures; one lies in one fold.
+        num_classes: C.
+        sink: hears of each model.
+
+    Returns:
+        float32 (N, C) mean of the heads' probabilities, and the fold of each row; fewer folds where there are fewer
+        pictures.
 
     Raises:
-        DataError: too few images, or no second class.
+        DataError: too few pictures, or no second class.
     """
     from medalist.training.crossval import crossval
     from medalist.training.heads import heads
 
-    y, num_groups = seen.y, len(np.unique(seen.group_N))
+    num_groups = len(np.unique(group_N))
     if num_groups < LEAST_FOLDS:
         raise DataError(f"{num_groups} different labelled images are too few")
-    num_folds = min(recipe.folds.k, num_groups)
-    fold_N = make_folds(y, seen.group_N, num_folds=num_folds, seed=recipe.folds.seed)
-    prob_NC = np.zeros((len(seen.rows_N), len(seen.table.classes)), np.float32)
-    for head in recipe.heads:
-        options: dict[str, Any] = {"num_classes": prob_NC.shape[1], "seed": recipe.seed, "sink": sink}
-        prob_NC += crossval(heads.bind(head), seen.x_ND, y, fold_N, seen.x_ND.take(np.arange(0)), **options)[1].oof_NC
-    return prob_NC / len(recipe.heads), fold_N
+    fold_N = make_folds(y, group_N, num_folds=min(recipe.folds.k, num_groups), seed=recipe.folds.seed)
+    nobody = x_ND[np.arange(0)]
+    options: dict[str, Any] = {"num_classes": num_classes, "seed": recipe.seed, "sink": sink}
+    runs = (crossval(heads.bind(head), x_ND, y, fold_N, nobody, **options)[1] for head in recipe.heads)
+    return np.asarray(sum(run.oof_NC for run in runs) / np.float32(len(recipe.heads))), fold_N
 
 
 def _judged(y: Any, fold_N: np.ndarray) -> np.ndarray:
@@ -190,10 +202,12 @@ def _shift(seen: _Seen) -> Deep:
         )
     weight_N = 1 / np.bincount(seen.group_N)[seen.group_N]  # a picture counts once
     found, score_N, score_M = told_apart(seen.x_ND[:], seen.x_MD[:], weight_N=weight_N)
-    auc = f"AUC {found.auc:.3f} +- {found.stderr:.3f}, p {found.p:.2g}"
+    auc = f"AUC {found.auc:.3f} +- {found.stderr:.3f}"
     if not (found.p <= SURPRISING and found.auc > 0.5):
         return Deep(told=[f"shift: test images are not told from training images ({auc})"])
-    told = f"shift: test images are told from training images ({auc}); {found.share:.0%} or more of them differ"
+    told = (
+        f"shift: test images are told from training images ({auc}, p {found.p:.2g}); {found.share:.0%} or more differ"
+    )
     return Deep([*_giving_away(seen.rows_M, score_M, 1), *_giving_away(seen.rows_N, score_N, -1)], [told])
 
 

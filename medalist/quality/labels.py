@@ -51,7 +51,7 @@ def suspects(prob_NC: np.ndarray, y: Any) -> np.ndarray:
     """
     if y.ndim == 2:
         return np.asarray(suspect_tags(prob_NC, y).any(axis=1))
-    return _flagged(prob_NC, y) & (prob_NC.argmax(axis=1) != y)
+    return np.asarray(_flagged(prob_NC, y) & (prob_NC.argmax(axis=1) != y))
 
 
 def suspect_tags(prob_NC: np.ndarray, y_NC: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 NEIGHBOUR = 5
-FEW = 20  # images of a class from which on it has a scale of its own
+FEW = 50  # images of a class from which on it has a scale of its own: of 22 much alike, three were called strange
 FLAGGED = 3.5  # robust standard deviations (Iglewicz & Hoaglin 1993, section 3.3)
 TO_SIGMA = 1.4826  # of the median absolute deviation
 MOST_COMPARED = 20_000  # images drawn of more, so that the cost grows with N alone
