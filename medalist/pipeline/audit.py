@@ -1,4 +1,4 @@
-"""`medalist check`: what a dataset is and what is wrong with its files; nothing is trained, no network is loaded.
+"""`medalist check`: what a dataset is and what is wrong with its files; without --deep no network is loaded.
 
 The findings are told, and written where asked as a table, as JSON and as pictures. Nothing of the user's is changed.
 """
@@ -18,11 +18,14 @@ import numpy as np
 from PIL import Image
 
 from medalist.data.decode import decode
-from medalist.data.describe import SPLIT_NAMES, describe
+from medalist.data.describe import SPLIT_NAMES, class_counts, describe
 from medalist.data.facts import Facts
 from medalist.data.ingest import facts_of
-from medalist.data.table import ImageTable
+from medalist.data.table import TEST, ImageTable
 from medalist.errors import DataError, RecipeError
+from medalist.pipeline.backbones import choose
+from medalist.pipeline.deep import Deep, look_deeper
+from medalist.pipeline.extraction import extract
 from medalist.pipeline.page import Cell, Section, png, wrapped
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
@@ -30,21 +33,26 @@ from medalist.quality.findings import KINDS, Finding, findings, labels_of
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
 
+DEEP = ("label", "outlier", "shift")  # kinds whose pictures say little without the detail
 MOST = 5  # examples of a kind that are told
-TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
+TABLE, FACTS, SHEET, QUARANTINE = "findings.csv", "findings.json", "findings.png", "quarantine.csv"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
+DOUBTFUL = ("truncated", "unreadable", "conflict", "placeholder", "label", "blank", "outlier")  # worth a quarantine
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
 
 
-def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, sink: Sink = ignore) -> str:
+def audit(
+    recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, deep: bool = False, sink: Sink = ignore
+) -> str:
     """Read the dataset, open every image once, and say what was found as plain text.
 
     Args:
-        recipe: how to read the dataset.
+        recipe: how to read the dataset; with `deep` also its backbones, views, heads and folds.
         root: its folder.
-        cache: where facts of files are remembered.
-        out: folder for findings.csv, findings.json and findings.png; None: nothing is written.
+        cache: where facts of files, and features, are remembered.
+        out: folder for findings.csv, findings.json, findings.png and quarantine.csv; None: nothing is written.
+        deep: ask features and out-of-fold answers too.
         sink: takes progress events.
 
     Raises:
@@ -53,20 +61,37 @@ def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, s
     if out is not None and out.resolve().is_relative_to(root.resolve()):
         raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
     table = read(recipe, root)
-    facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
-    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in findings(table, facts)]
-    lines = [describe(table), *_formats(facts), *_told(rows)]
+    facts, deeper = _looked(recipe, table, cache, deep, sink)
+    found = sorted([*findings(table, facts), *deeper.findings], key=lambda one: list(KINDS).index(one.kind))
+    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in found]
+    lines = [describe(table), *_formats(facts), *deeper.told, *_told(rows)]
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / TABLE, _csv(rows))
-        write_atomic(out / FACTS, _json(rows))
-        if sections := _sections(table.root, rows):
-            write_atomic(out / SHEET, png(sections))
-        else:
-            (out / SHEET).unlink(missing_ok=True)
-        names = [TABLE, FACTS, *([SHEET] if sections else [])]
-        lines.append(f"written: {', '.join(str(out / name) for name in names)}")
+        lines.append(f"written: {', '.join(str(out / name) for name in _write(out, table, rows))}")
     return "\n".join(lines)
+
+
+def _looked(recipe: Recipe, table: ImageTable, cache: Path, deep: bool, sink: Sink) -> tuple[Sequence[Facts], Deep]:
+    """Facts of all files, and what features tell where they are asked: both come from one pass over the files."""
+    if not deep:
+        return facts_of(table.root, list(table.paths), cache=cache, sink=sink), Deep()
+    notes: list[str] = []
+    recipe = choose(recipe, notes)
+    seen = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
+    deeper = look_deeper(recipe, table, seen, cache=cache, sink=sink)
+    return seen.facts, Deep(deeper.findings, [*notes, *seen.notes, *deeper.told])
+
+
+def _write(out: Path, table: ImageTable, rows: Sequence[Row]) -> list[str]:
+    """The findings as a table, JSON and pictures, and the quarantine's candidates; names of what was written."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / TABLE, _csv(rows))
+    write_atomic(out / FACTS, _json(table, rows))
+    write_atomic(out / QUARANTINE, candidates(rows))
+    if sections := _sections(table.root, rows):
+        write_atomic(out / SHEET, png(sections))
+    else:
+        (out / SHEET).unlink(missing_ok=True)
+    return [TABLE, FACTS, QUARANTINE, *([SHEET] if sections else [])]
 
 
 @dataclass(frozen=True)
@@ -147,10 +172,28 @@ def _csv(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def _json(rows: Sequence[Row]) -> bytes:
-    """The same, as written."""
+def _json(table: ImageTable, rows: Sequence[Row]) -> bytes:
+    """The same, as written, and how many images each class has."""
     found = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
-    return (json.dumps({"kinds": KINDS, "findings": found}, indent=1, ensure_ascii=False) + "\n").encode()
+    counts = dict(zip(table.classes, class_counts(table).tolist(), strict=True))
+    facts = {"kinds": KINDS, "classes": counts, "findings": found}
+    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def candidates(rows: Sequence[Row]) -> bytes:
+    """Labelled images that a person should look at before training, each once with its reasons, as `id,path,reason`.
+
+    Ids and paths are exact, as `data.quarantine` reads them; delete the lines of images that are right.
+    """
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.kind in DOUBTFUL and row.split != SPLIT_NAMES[TEST]:
+            reasons.setdefault((row.id, row.path), []).append(f"{row.kind}: {row.detail}")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "path", "reason"])
+    writer.writerows([*names, "; ".join(told)] for names, told in reasons.items())
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _sections(root: Path, rows: Sequence[Row]) -> list[Section]:
@@ -174,5 +217,6 @@ def _cell(root: Path, row: Row) -> Cell | None:
     width, height = (max(1, round(side * SIDE / max(image.size))) for side in image.size)
     paper = Image.new("RGB", (SIDE, SIDE), "white")
     paper.paste(image.resize((width, height)), ((SIDE - width) // 2, (SIDE - height) // 2))
-    caption = f"{row.path.rpartition('/')[2]} {row.label or row.split}{f' #{row.cluster}' if row.cluster else ''}"
+    what = row.detail if row.kind in DEEP else row.label or row.split
+    caption = f"{row.path.rpartition('/')[2]} {what}{f' #{row.cluster}' if row.cluster else ''}"
     return Cell(np.asarray(paper), caption)

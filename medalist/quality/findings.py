@@ -19,7 +19,7 @@ from medalist.data.groups import Duplicates, duplicates
 from medalist.data.signatures import MEASURABLE
 from medalist.data.table import TEST, ImageTable
 
-# Kinds, the gravest first, and what each says to people.
+# Kinds, the gravest first, and what each says to people; label, outlier and shift are `pipeline.deep`'s.
 KINDS = {
     "missing": "no file for this id: answered by the class prior",
     "truncated": "files that end too soon: left out of training, answered by the class prior",
@@ -27,8 +27,10 @@ KINDS = {
     "conflict": "files that show the same picture, mirrored or cut perhaps, under different labels",
     "leak": "files that show the same picture, mirrored or cut perhaps, in training and test",
     "placeholder": "pictures that seem to stand in for missing ones",
+    "label": "labels that look wrong to models that never saw the image, the likeliest first: half of them are right",
     "blank": "pictures with hardly any variation",
     "duplicate": "files that show the same picture, mirrored or cut perhaps; each cluster shares a fold",
+    "outlier": "pictures that resemble no labelled one, or none of their class",
     "dark": "pictures whose bright parts are dark",
     "blurred": "pictures without sharp edges anywhere, at the size that networks see",
     "tiny": "pictures with a short side of less than 48 pixels",
@@ -37,6 +39,7 @@ KINDS = {
     "wrong_extension": "files whose name claims another format than their bytes: read by their bytes",
     "odd_mode": "pictures with a palette, transparency, grey or more than 8 bits among colour ones: converted to RGB",
     "rotated": "pictures with an EXIF orientation: turned as a viewer shows them",
+    "shift": "test images least like training ones, then training images least like test ones",
 }
 
 TINY, LONG = 48, 2.5  # pixels of the short side; long side over short side
