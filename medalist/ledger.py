@@ -35,6 +35,8 @@ WRITTEN = (
     "unseen.npy",
     "rejected.csv",
     "submission.csv",
+    "disclosure.md",
+    "disclosure.json",
 )
 
 

@@ -21,6 +21,7 @@ from medalist.features.views import VIEWS
 from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.learners import num_members
+from medalist.pipeline.ruling.breaches import rule_faults
 from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
 from medalist.pipeline.tuning.disk import disk_faults
 from medalist.recipe import Recipe
@@ -48,6 +49,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unknown("runtime", [recipe.runtime], (AUTO, *RUNTIMES)),
         *_unopened(recipe),
         *_no_folds(recipe),
+        *rule_faults(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
