@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medalist.decisions.tags import apply_map, fit_map, logits
+from medalist.decisions.tags import FARTHEST, logits
 from medalist.errors import RecipeError
 from medalist.metrics import dense
 
@@ -21,6 +21,9 @@ def complete(prob_NC: np.ndarray, y_NC: np.ndarray, *, share: float) -> np.ndarr
 
     With q the probability that a tag is set, an unset one is true with probability share / (1 - share) q / (1 - q)
     (Elkan and Noto 2008, section 3). q is the given probability, and what the image's other tags say (`_together`).
+
+    A head that learns from them should take its penalty from the tags that are set: soft targets are told by models of
+    its own kind, and judged by them a head that repeats them looks good.
 
     Args:
         prob_NC: probabilities of models that did not see the row.
@@ -36,9 +39,7 @@ def complete(prob_NC: np.ndarray, y_NC: np.ndarray, *, share: float) -> np.ndarr
     if not 0 <= share < 1:
         raise RecipeError(f"complete takes the share of true tags that are missing, from 0 to below 1, got {share}")
     set_NC = np.asarray(dense(y_NC), bool)
-    logit_NC = _together(_calibrated(logits(prob_NC), set_NC), set_NC)
-    with np.errstate(over="ignore"):
-        odds_NC = np.exp(_calibrated(logit_NC, set_NC))
+    odds_NC = np.exp(np.clip(_together(logits(prob_NC), set_NC), -FARTHEST, FARTHEST))
     true_NC = np.minimum(share / (1 - share) * odds_NC, 1.0)
     return np.where(set_NC, 1.0, true_NC).astype(np.float32)
 
@@ -48,7 +49,7 @@ def _together(logit_NC: np.ndarray, set_NC: np.ndarray) -> np.ndarray:
 
     With p what the model says, tag d set tells of tag c that log P(d | c, image) / P(d | image) is about the log of how
     often both are set over how often they would be were they independent in each image, sum p_c p_d; tag d unset
-    likewise. All other tags' evidence is added up, as naive Bayes does.
+    likewise. All other tags' evidence is added up, as naive Bayes does: with very many tags it is overstated.
     """
     prob_NC = 1 / (1 + np.exp(-logit_NC.astype(np.float64)))
     is_NC = set_NC.astype(np.float64)
@@ -57,10 +58,3 @@ def _together(logit_NC: np.ndarray, set_NC: np.ndarray) -> np.ndarray:
     for evidence_CC in (both_CC, one_CC):
         np.fill_diagonal(evidence_CC, 0.0)
     return np.asarray(logit_NC + is_NC @ both_CC + (1 - is_NC) @ one_CC)
-
-
-def _calibrated(logit_NC: np.ndarray, set_NC: np.ndarray) -> np.ndarray:
-    """Logits mapped to what is found set; of tags that say the same, evidence was counted more than once."""
-    prob_NC = (1 / (1 + np.exp(-logit_NC))).astype(np.float32)
-    found = fit_map(prob_NC, set_NC)
-    return logits(apply_map(prob_NC, found.slope_C, found.bias_C))

@@ -8,17 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.special import expit
+from scipy.stats import norm
 
 from medalist.errors import RecipeError
 from medalist.quality.missing import complete
 
 
 def drawn(seed: int, *, num_images: int = 4000, num_tags: int = 8, tied: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """True posteriors and true tags; `tied` tags share what the image does not show."""
+    """What an image says of each tag, and true tags; what it does not show makes every second tag likelier, or less."""
     rng = np.random.default_rng(seed)
     logit_NC = rng.normal(-1.5, 0.5, num_tags) + 1.5 * rng.standard_normal((num_images, num_tags))
-    hidden_N1 = tied * rng.standard_normal((num_images, 1)) * np.where(np.arange(num_tags) % 2, 1, -1)
-    return expit(logit_NC), rng.random(logit_NC.shape) < expit(logit_NC + hidden_N1)
+    sign_C = tied * np.where(np.arange(num_tags) % 2, 1, -1)
+    hidden_Q = norm.ppf((np.arange(50) + 0.5) / 50)
+    prob_NC = expit(logit_NC + hidden_Q[:, None, None] * sign_C).mean(axis=0)
+    return prob_NC, rng.random(logit_NC.shape) < expit(logit_NC + rng.standard_normal((num_images, 1)) * sign_C)
 
 
 def dropped(y_NC: np.ndarray, share: float, seed: int) -> np.ndarray:

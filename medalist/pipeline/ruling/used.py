@@ -106,25 +106,30 @@ def together(parts: Sequence[Used]) -> Used:
     )
 
 
-def images_of(folder: Path) -> tuple[Images, ...]:
-    """The accepted images of an expansion, by source and licence.
+def images_of(folders: Sequence[Path]) -> tuple[Images, ...]:
+    """The accepted images of expansions, by source and licence.
 
     Raises:
-        DataError: `extra.csv` is missing or lacks its columns.
+        DataError: an `extra.csv` is missing or lacks its columns.
     """
     authors: dict[tuple[str, str], list[str]] = defaultdict(list)
-    try:
-        with (folder / ACCEPTED).open(newline="", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                key = _plain(row["source"]), _plain(row["licence"])
-                authors[key].append(_plain(row["author"]))
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        told = f"column {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{folder / ACCEPTED} is no list of an expansion: {told}; type: medalist expand") from error
+    for row in (row for folder in folders for row in _accepted(folder / ACCEPTED)):
+        authors[row["source"], row["licence"]].append(row["author"])
     return tuple(
         Images(source, licence, len(found), tuple(sorted({name for name in found if name})))
         for (source, licence), found in sorted(authors.items())
     )
+
+
+def _accepted(file: Path) -> list[dict[str, str]]:
+    """Source, licence and author of each row."""
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = csv.DictReader(lines)
+            return [{name: _plain(row[name]) for name in ("source", "licence", "author")} for row in rows]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        told = f"column {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{file} is no list of an expansion: {told}; type: medalist expand") from error
 
 
 def _weights(backbone: Backbone) -> Weights:

@@ -36,18 +36,17 @@ def test_weights_come_once_and_drawn_ones_are_none() -> None:
 
 def test_images_are_counted_by_source_and_licence(tmp_path: Path) -> None:
     rows = [("commons", "CC0", "Zoe"), ("commons", "CC0", "Ann"), ("commons", "CC0", "Ann"), ("web", "", "'=1+1")]
-    assert images_of(write_extra(tmp_path, *rows)) == (
-        Images("commons", "CC0", 3, ("Ann", "Zoe")),
-        Images("web", "", 1, ("=1+1",)),
-    )
+    folders = [write_extra(tmp_path / "one", *rows), write_extra(tmp_path / "two", *rows[:1])]
+    assert images_of(folders) == (Images("commons", "CC0", 4, ("Ann", "Zoe")), Images("web", "", 1, ("=1+1",)))
+    assert images_of([]) == ()
 
 
 def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no list of an expansion"):
-        images_of(tmp_path)
+        images_of([tmp_path])
     (tmp_path / "extra.csv").write_text("id,path\n1,2\n", encoding="utf-8")
     with pytest.raises(DataError, match="column 'source' is missing"):
-        images_of(tmp_path)
+        images_of([tmp_path])
 
 
 def test_members_are_put_together_and_survive_json() -> None:
