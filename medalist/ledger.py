@@ -36,6 +36,8 @@ WRITTEN = (
     "rejected.csv",
     "submission.csv",
     "made.json",
+    "disclosure.md",
+    "disclosure.json",
 )
 
 

@@ -15,8 +15,8 @@ from medalist import __version__, ledger
 from medalist.errors import StoreError
 from medalist.ledger import Summary
 from medalist.progress import Sink, ignore
-from medalist.recipe import Recipe
-from medalist.store import hash_bytes
+from medalist.recipe import Recipe, load_recipe
+from medalist.store import hash_bytes, write_atomic
 
 
 def run(
@@ -33,10 +33,12 @@ def run(
         overwrite: replace another run in `out`.
 
     Raises:
-        RecipeError: all faults of the recipe at once, before the first image is read.
+        RecipeError: all faults of the recipe at once, before the first image is read; or what the run is made of breaks
+            its rules.
         StoreError: `out` holds another run, cannot be written, or is being written.
     """
     if not overwrite and ledger.begun(out) and (done := _done(recipe, root, out)) is not None:
+        _rule(recipe, out)
         return replace(done, notes=(*done.notes, "nothing was computed: this run was finished before"))
     from medalist.pipeline.whole import go
 
@@ -54,12 +56,27 @@ def _done(recipe: Recipe, root: Path, out: Path) -> Summary | None:
         raise
 
 
+def _rule(recipe: Recipe, out: Path) -> None:
+    """Hold a finished run to the recipe's rules: they decide none of its bytes and may become known late."""
+    from medalist.pipeline.ruling.breaches import check_rules
+    from medalist.pipeline.ruling.disclosure import save_disclosure
+    from medalist.pipeline.ruling.used import used_by
+
+    kept = load_recipe(out / "recipe.yaml")
+    ruled = kept.model_copy(update={"rules": recipe.rules})
+    check_rules(ruled)
+    if ruled != kept:
+        with ledger.locked(out):
+            write_atomic(out / "recipe.yaml", ruled.to_yaml().encode())
+            save_disclosure(used_by(ruled), [ruled.rules], out)
+
+
 def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
     """What a run's bytes depend on: recipe, data, weights, version."""
     from medalist.pipeline.backbones import weights_of
 
     return {
-        "recipe": recipe.model_dump(mode="json", exclude={"cards"}),
+        "recipe": recipe.model_dump(mode="json", exclude={"cards", "rules"}),
         "data": ledger.fingerprint(root),
         "weights": weights_of(recipe),
         "code": _own_code(recipe.metric),

@@ -22,6 +22,7 @@ from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.extra import FILE as EXTRA_FILE
 from medalist.pipeline.learners import num_members
+from medalist.pipeline.ruling.breaches import rule_faults
 from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
 from medalist.pipeline.tuning.disk import disk_faults
 from medalist.recipe import Recipe
@@ -50,6 +51,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unopened(recipe),
         *_no_folds(recipe),
         *_no_lists(recipe),
+        *rule_faults(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]

@@ -27,6 +27,9 @@ from medalist.pipeline.kept import save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import DECISION, SUBMISSION
 from medalist.pipeline.records.made import finish
+from medalist.pipeline.ruling.breaches import check_rules, unknowns
+from medalist.pipeline.ruling.disclosure import save_disclosure
+from medalist.pipeline.ruling.used import used_by
 from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
@@ -60,6 +63,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
     with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
         log.sink = fan_out(sink, jsonl(out / "events.jsonl"))
         recipe = choose(recipe, log.notes)
+        check_rules(recipe)
         with stage("total", log.sink, log.seconds):
             features, folds, decision = carry_out(recipe, table, out, cache=cache, log=log)
         log.seconds["total"] += log.seconds["read"]
@@ -98,6 +102,7 @@ def carry_out(
         failpoint("before-submission")
         if len(features.test):
             way.submit(features, decision, out / SUBMISSION)
+        save_disclosure(used_by(recipe), [recipe.rules], out)
     return features, folds, decision
 
 
@@ -116,6 +121,7 @@ def summarise(
             *log.notes,
             *features.extracted.notes,
             *backbone_notes(recipe),
+            *unknowns(recipe.rules, used_by(recipe)),
             *decision.notes,
             *_row_notes(features, folds),
             *extra_notes(features),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -160,6 +161,39 @@ class FinetuneSection(Section):
         return value
 
 
+class RulesSection(Section):
+    """What the organisers allow: checked at every run and at every hand-in; a key that is not given rules nothing."""
+
+    external_data: bool | None = Field(None, description="may models learn from images from outside the dataset?")
+    weights_before: date | None = Field(None, description="pretrained weights must have been published before this day")
+    licences: tuple[str, ...] = Field(
+        (), description="of weights and images from outside: permissive, any, or names such as cc-by-4.0; empty: all"
+    )
+    submissions_a_day: int | None = Field(None, ge=1, description="hand-ins on one day of UTC")
+    pseudo_labels: bool | None = Field(None, description="may models learn from test images?")
+    leaks: bool | None = Field(None, description="may test images be answered by a labelled copy of them?")
+
+    @field_validator("weights_before", mode="before")
+    @classmethod
+    def _dates_are_text(cls, value: Any) -> Any:
+        """Pydantic takes a number, such as a year alone, for seconds since 1970."""
+        if value is not None and not isinstance(value, str | date):
+            raise ValueError("expected a day, such as 2026-01-31")
+        return value
+
+    @field_validator("licences", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return () if value is None else (value,) if isinstance(value, str) else value
+
+    @field_validator("licences")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.strip() for name in value):
+            raise ValueError("holds a blank name")
+        return value
+
+
 class Recipe(Section):
     """Everything that decides the bytes of a run, apart from the data and the weights themselves."""
 
@@ -203,6 +237,7 @@ class Recipe(Section):
     )
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
     seed: int = 0
+    rules: RulesSection = Field(RulesSection(), description="of the competition; they decide no byte of a run")
 
     @field_validator("finetune", mode="before")
     @classmethod
