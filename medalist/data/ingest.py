@@ -182,7 +182,7 @@ def _signed(facts: Facts, picture: Picture) -> Facts:
 
 
 def _pixel_hash(grey: Image.Image, larger: Image.Image) -> str:
-    """Of every pixel's grey and the colours of a 64 x 64 picture: a third of the bytes, and no two pictures share them."""
+    """Of every pixel's grey and the colours of a 64 x 64 picture: a third of the bytes, no less told apart."""
     pixels = hashlib.sha256(str(grey.size).encode())
     pixels.update(grey.tobytes())
     pixels.update(larger.tobytes())
