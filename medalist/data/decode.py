@@ -247,7 +247,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         page = Image.new("RGB", image.size, "white")
         page.paste(layer, mask=layer)
         return page
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _stretched(value_HW: np.ndarray) -> Image.Image:
