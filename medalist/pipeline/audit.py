@@ -30,6 +30,7 @@ from medalist.pipeline.page import Cell, Section, png, wrapped
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
 from medalist.quality.findings import KINDS, Finding, findings, labels_of
+from medalist.quality.labels import cleanlab_filter
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
 
@@ -56,7 +57,7 @@ def audit(
         sink: takes progress events.
 
     Raises:
-        RecipeError: `out` lies inside the dataset.
+        RecipeError: `out` lies inside the dataset. MissingExtraError: `deep` without cleanlab.
     """
     if out is not None and out.resolve().is_relative_to(root.resolve()):
         raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
@@ -74,6 +75,7 @@ def _looked(recipe: Recipe, table: ImageTable, cache: Path, deep: bool, sink: Si
     """Facts of all files, and what features tell where they are asked: both come from one pass over the files."""
     if not deep:
         return facts_of(table.root, list(table.paths), cache=cache, sink=sink), Deep()
+    cleanlab_filter()  # before any image is embedded
     notes: list[str] = []
     recipe = choose(recipe, notes)
     seen = extract(recipe, table.root, table.paths, cache=cache, sink=sink)

@@ -70,9 +70,18 @@ def _flagged(prob_NC: np.ndarray, y_N: np.ndarray) -> np.ndarray:
     """
     if len(np.unique(y_N)) < 2:
         return np.zeros(len(y_N), bool)
+    found_N = cleanlab_filter()(np.asarray(y_N), prob_NC, filter_by="low_self_confidence", n_jobs=1)
+    return np.asarray(found_N, bool)
+
+
+def cleanlab_filter() -> Any:
+    """cleanlab's `find_label_issues`; whoever is about to work for long calls this first.
+
+    Raises:
+        MissingExtraError: cleanlab is not installed.
+    """
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
         raise MissingExtraError("label errors need cleanlab: pip install 'medalist[quality]'") from error
-    found_N = find_label_issues(np.asarray(y_N), prob_NC, filter_by="low_self_confidence", n_jobs=1)
-    return np.asarray(found_N, bool)
+    return find_label_issues

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from scipy.sparse import csr_array
 
 from medalist.data.facts import Facts
 from medalist.data.table import TEST, TRAIN, ImageTable
-from medalist.errors import RecipeError
+from medalist.errors import MissingExtraError, RecipeError
 from medalist.features.bank import FeatureBank, Space
 from medalist.pipeline.audit import Row, audit, candidates
 from medalist.pipeline.deep import Deep, look_deeper
@@ -165,6 +166,15 @@ def test_the_whole_verb(competition: Path, cache: Path, tmp_path: Path) -> None:
         listed = list(csv.DictReader(file))
     assert {row["path"] for row in listed} <= labelled
     assert {row["path"] for row in told["findings"] if row["kind"] == "label"} <= {row["path"] for row in listed}
+
+
+def test_without_cleanlab_nothing_is_embedded(
+    competition: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'medalist\[quality\]'"):
+        audit(RECIPE, competition, cache=tmp_path / "cache", deep=True)
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.slow
