@@ -65,7 +65,9 @@ def test_a_faulty_card_names_its_key(card_writer: Callable[..., Path], tmp_path:
 
 
 def test_the_day_of_publication_is_kept(card_writer: Callable[..., Path], tmp_path: Path) -> None:
-    assert open_card(card_writer(tmp_path, "test_resnet", published="2023-04-17")).provenance["published"] == "2023-04-17"
+    assert (
+        open_card(card_writer(tmp_path, "test_resnet", published="2023-04-17")).provenance["published"] == "2023-04-17"
+    )
 
 
 def test_a_card_that_is_no_json(tmp_path: Path) -> None:
