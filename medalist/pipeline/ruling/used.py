@@ -90,6 +90,8 @@ def used_by(recipe: Recipe) -> Used:
     backbones = [*open_backbones(recipe), *tuned_backbones(recipe)]
     return Used(
         weights=_each_once(_weights(one) for one in backbones if one.source != "untrained"),
+        images=images_of([Path(folder) for folder in recipe.extra]),
+        pseudo_labels=recipe.pseudo is not None,
         seeds=tuple(dict.fromkeys((recipe.seed, recipe.folds.seed))),
     )
 
@@ -110,7 +112,7 @@ def images_of(folders: Sequence[Path]) -> tuple[Images, ...]:
     """The accepted images of expansions, by source and licence.
 
     Raises:
-        DataError: an `extra.csv` is missing or lacks its columns.
+        DataError: an `extra.csv` cannot be read; a column that it lacks is not known.
     """
     authors: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in (row for folder in folders for row in _accepted(folder / ACCEPTED)):
@@ -126,10 +128,9 @@ def _accepted(file: Path) -> list[dict[str, str]]:
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = csv.DictReader(lines)
-            return [{name: _plain(row[name]) for name in ("source", "licence", "author")} for row in rows]
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        told = f"column {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{file} is no list of an expansion: {told}; type: medalist expand") from error
+            return [{name: _plain(row.get(name)) for name in ("source", "licence", "author")} for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} is no list of an expansion: {error}; type: medalist expand") from error
 
 
 def _weights(backbone: Backbone) -> Weights:

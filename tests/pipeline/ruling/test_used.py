@@ -10,6 +10,7 @@ import pytest
 
 from medalist.backbones import embedded_card
 from medalist.errors import DataError
+from medalist.pipeline.ruling.breaches import rule_faults
 from medalist.pipeline.ruling.used import Images, Used, images_of, together, used_by
 from medalist.recipe import load_recipe
 
@@ -41,12 +42,21 @@ def test_images_are_counted_by_source_and_licence(tmp_path: Path) -> None:
     assert images_of([]) == ()
 
 
-def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
+def test_what_a_list_lacks_is_not_known_and_what_is_no_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no list of an expansion"):
         images_of([tmp_path])
-    (tmp_path / "extra.csv").write_text("id,path\n1,2\n", encoding="utf-8")
-    with pytest.raises(DataError, match="column 'source' is missing"):
-        images_of([tmp_path])
+    (tmp_path / "extra.csv").write_text("id,path\n1,2\n3\n", encoding="utf-8")
+    assert images_of([tmp_path]) == (Images("", "", 2, ()),)
+
+
+def test_a_recipe_says_what_is_taken_from_outside(tmp_path: Path) -> None:
+    write_extra(tmp_path / "more", ("web", "CC0", "Ann"))
+    overrides = [f"extra={tmp_path / 'more'}", "pseudo=0.5", "rules={external_data: false, pseudo_labels: false}"]
+    recipe = load_recipe(metric="accuracy", backbones=["embedded"], overrides=overrides)
+    used = used_by(recipe)
+    assert used.images == (Images("web", "CC0", 1, ("Ann",)),) and used.pseudo_labels
+    images, pseudo = rule_faults(recipe)
+    assert "external_data: false, but 1 images" in images and "pseudo_labels: false" in pseudo
 
 
 def test_members_are_put_together_and_survive_json() -> None:
