@@ -20,6 +20,8 @@ from PIL import Image
 from medalist.data.decode import decode
 from medalist.data.describe import SPLIT_NAMES, describe
 from medalist.data.facts import Facts
+from medalist.data.groupfile import groups_csv
+from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.table import ImageTable
 from medalist.errors import DataError, RecipeError
@@ -31,7 +33,7 @@ from medalist.recipe import Recipe
 from medalist.store import write_atomic
 
 MOST = 5  # examples of a kind that are told
-TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
+TABLE, FACTS, SHEET, GROUPS = "findings.csv", "findings.json", "findings.png", "groups.csv"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
@@ -44,7 +46,7 @@ def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, s
         recipe: how to read the dataset.
         root: its folder.
         cache: where facts of files are remembered.
-        out: folder for findings.csv, findings.json and findings.png; None: nothing is written.
+        out: folder for findings.csv, findings.json, findings.png and groups.csv; None: nothing is written.
         sink: takes progress events.
 
     Raises:
@@ -54,7 +56,8 @@ def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, s
         raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
     table = read(recipe, root)
     facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
-    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in findings(table, facts)]
+    group_N = duplicate_groups([fact if fact.ok else Facts(False) for fact in facts])
+    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in findings(table, facts, group_N)]
     lines = [describe(table), *_formats(facts), *_told(rows)]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -64,7 +67,8 @@ def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, s
             write_atomic(out / SHEET, png(sections))
         else:
             (out / SHEET).unlink(missing_ok=True)
-        names = [TABLE, FACTS, *([SHEET] if sections else [])]
+        write_atomic(out / GROUPS, groups_csv(table, group_N))
+        names = [TABLE, FACTS, GROUPS, *([SHEET] if sections else [])]
         lines.append(f"written: {', '.join(str(out / name) for name in names)}")
     return "\n".join(lines)
 

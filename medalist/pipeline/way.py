@@ -13,6 +13,7 @@ import numpy as np
 
 from medalist.data import layouts
 from medalist.data.facts import Facts
+from medalist.data.groupfile import groups_column
 from medalist.data.groups import duplicate_groups
 from medalist.data.splits import Folds, make_folds
 from medalist.data.table import TEST, ImageTable, Rejected
@@ -75,10 +76,15 @@ def embed(
 
 
 def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
-    """(N,) what must not be torn apart: rows of one group column value, and duplicates unless the recipe says no."""
-    if recipe.folds.duplicates:
-        return duplicate_groups(facts, train.groups)
-    return duplicate_groups([Facts(False)] * len(train), train.groups)
+    """(N,) what must not be torn apart: rows of one value of the group column or of the recipe's file of groups, and
+    duplicates unless the recipe says no.
+
+    Raises:
+        DataError: the file is none of groups, or of other images.
+    """
+    named = None if recipe.folds.groups is None else groups_column(Path(recipe.folds.groups), train)
+    known = facts if recipe.folds.duplicates else [Facts(False)] * len(train)
+    return duplicate_groups(known, train.groups, named)
 
 
 def split(recipe: Recipe, features: Features) -> Folds:
