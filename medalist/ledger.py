@@ -35,6 +35,7 @@ WRITTEN = (
     "unseen.npy",
     "rejected.csv",
     "submission.csv",
+    "stale.json",
 )
 
 

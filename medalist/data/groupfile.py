@@ -1,4 +1,4 @@
-"""A file of groups: which images are one picture, by id. `check --out` writes it, the recipe key `folds.groups` reads it.
+"""A file of groups, which images are one picture, by id: `check --out` writes it, the recipe key folds.groups reads it.
 
 Columns: id, group and split, as an id may come in training and test. Without `split` all rows are labelled images. A
 person may edit it: images that share a group are never torn apart, what is not in the file stays as it was.
@@ -55,6 +55,7 @@ def groups_column(file: Path, table: ImageTable) -> np.ndarray:
         if group_of.setdefault(key, row[at_group]) != row[at_group]:
             raise DataError(f"{file}, line {line}: {row[at_id]!r} is in two groups; leave one line")
     column_N = [group_of.get((split == TEST, name), "") for name, split in zip(table.ids, table.split, strict=True)]
-    if group_of and len(table) and not any(column_N):
+    sides = {split == TEST for split in table.split.tolist()}
+    if any(side in sides for side, _ in group_of) and not any(column_N):
         raise DataError(f"{file} names none of these images; was it made from another dataset?")
     return np.array(column_N, dtype=object)

@@ -49,7 +49,7 @@ def duplicate_groups(facts: Sequence[Facts], *columns: np.ndarray | None) -> np.
 
 def joined(group_N: np.ndarray, pairs: Pairs) -> np.ndarray:
     """Groups as they are when each pair of rows is in one, numbered likewise."""
-    return _components(len(group_N), [(group_N[pairs[0]], group_N[pairs[1]])])[group_N]
+    return np.asarray(_components(len(group_N), [(group_N[pairs[0]], group_N[pairs[1]])])[group_N])
 
 
 def duplicates(facts: Sequence[Facts], group_N: np.ndarray | None = None) -> list[Duplicates]:

@@ -16,6 +16,7 @@ from medalist.data.table import ImageTable, Rejected
 from medalist.errors import MismatchError
 from medalist.features.bank import NETWORKS, Space
 from medalist.features.rows import Rows
+from medalist.pipeline.leaked import Known
 from medalist.progress import Sink, fan_out, ignore
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
@@ -53,6 +54,7 @@ class Features:
         test_hashes: M hashes of bytes, empty where unreadable.
         extracted: what the columns are, and how they came to be.
         rejected: labelled and test rows whose file could not be read.
+        known: what labelled twins tell of test rows, where the recipe has `leaks: use`.
     """
 
     train: ImageTable
@@ -65,6 +67,7 @@ class Features:
     test_hashes: tuple[str, ...]
     extracted: Extracted
     rejected: tuple[Rejected, ...] = ()
+    known: Known | None = None
 
 
 def extract(

@@ -26,6 +26,7 @@ from medalist.pipeline.decide import decide as decide_on
 from medalist.pipeline.extraction import Features, extract
 from medalist.pipeline.holdout import scored
 from medalist.pipeline.kept import asking
+from medalist.pipeline.leaked import Known, known
 from medalist.pipeline.learners import fit_learner, learners_of
 from medalist.pipeline.tuning.tuned import fit_tuned
 from medalist.predictions import Predictions
@@ -72,6 +73,7 @@ def embed(
         rejected=tuple(
             Rejected(str(table.paths[i]), facts[i].reason) for i in np.flatnonzero(~readable) if table.paths[i]
         ),
+        known=_twins(recipe, table, facts, kept, test) if recipe.leaks == "use" else None,
     )
 
 
@@ -82,9 +84,21 @@ def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.n
     Raises:
         DataError: the file is none of groups, or of other images.
     """
-    named = None if recipe.folds.groups is None else groups_column(Path(recipe.folds.groups), train)
-    known = facts if recipe.folds.duplicates else [Facts(False)] * len(train)
-    return duplicate_groups(known, train.groups, named)
+    seen = facts if recipe.folds.duplicates else [Facts(False)] * len(train)
+    return duplicate_groups(seen, train.groups, _named(recipe, train))
+
+
+def _named(recipe: Recipe, table: ImageTable) -> np.ndarray | None:
+    """What the recipe's file of groups says of these rows."""
+    return None if recipe.folds.groups is None else groups_column(Path(recipe.folds.groups), table)
+
+
+def _twins(recipe: Recipe, table: ImageTable, facts: Sequence[Facts], kept: np.ndarray, test: np.ndarray) -> Known:
+    """What labelled images tell of test images that show the same picture, by hash or by the file of groups."""
+    rows = np.concatenate([kept, test])
+    both = table.take(rows)
+    group_P = duplicate_groups([facts[i] if facts[i].ok else Facts(False) for i in rows], _named(recipe, both))
+    return known(table.labels[kept], group_P[: len(kept)], group_P[len(kept) :])
 
 
 def split(recipe: Recipe, features: Features) -> Folds:
@@ -140,6 +154,7 @@ def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, fold
         features.readable_M,
         test_prior=recipe.test_prior,
         counts=recipe.counts,
+        known=features.known,
     )
 
 

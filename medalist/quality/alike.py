@@ -1,9 +1,9 @@
 """Copies that no hash tells: cut further, turned, tilted. Features propose pairs, pixels decide.
 
-Each image's nearest neighbours by cosine are proposed, whatever their class. A pair is one picture where one of the two,
+Each image's nearest neighbours by cosine are proposed, whatever their class. A pair is one picture where one of them,
 turned by quarters or mirrored perhaps, lies on a part of the other: found by trying places and turns on small pictures,
 then fitted by an affine map (Lucas & Kanade 1981). The fitted pictures must agree in colour, as wholes and in detail:
-as wholes two red shirts on white do too.
+as wholes two red shirts on white do too. Two shots of one scene, from nearly the same place, are one picture as well.
 
 Axes: N images, D features, L pairs, W windows of a picture, T turns, H W pixels, S samples a side.
 """
@@ -33,7 +33,7 @@ CENTRE = 0.1  # of each side, left out where fitted pictures are compared: corne
 STEPS, HALFWAY, HOPELESS = 12, 4, 0.85  # of the fit; it ends half way where wholes correlate less
 DETAIL = 3.0  # pixels: what a Gaussian of this width takes away are large shapes
 LEAST, MOST = 0.3, 1.5  # share of the whole that a part covers; a fit that shrinks it further has found a flat place
-BLOCK = 2048  # rows whose similarities are in memory at once
+BLOCK = 512  # rows whose similarities are in memory at once
 SMALL = Preprocessing(SIDE, SIDE, (0.5,) * 3, (0.5,) * 3, crop_pct=1.0, resize="squash")
 
 
@@ -108,8 +108,8 @@ def _on_parts(whole_HWC: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray
     corr_JTW = (_unit(turned_JTX.reshape(-1, *coarse.shape[1:])) @ window_WX.T).reshape(len(others), len(TURNS), -1)
     found = np.zeros(len(others))
     for j in np.flatnonzero(corr_JTW.max(axis=(1, 2)) >= PROMISING):
-        turn, window = np.unravel_index(corr_JTW[j].argmax(), corr_JTW[j].shape)
-        found[j] = fitted(whole_HWC, TURNS[turn](others[j][None])[0], PLACES[window])
+        turn, window = divmod(int(corr_JTW[j].argmax()), len(PLACES))
+        found[j] = fitted(whole_HWC, TURNS[turn](others[int(j)][None])[0], PLACES[window])
     return found
 
 
@@ -181,13 +181,13 @@ def _windows(whole_HWC: np.ndarray) -> np.ndarray:
     """Each place's window, (W, COARSE, COARSE, 3)."""
     rows_PSCH = np.tensordot(_LINES, whole_HWC.astype(np.float32), axes=(2, 0)).swapaxes(2, 3)
     window_WSCS = rows_PSCH[_TOP] @ _LINES[_LEFT, None].swapaxes(2, 3)
-    return window_WSCS.swapaxes(2, 3)
+    return np.asarray(window_WSCS.swapaxes(2, 3))
 
 
 def _coarse(picture_JHWC: np.ndarray) -> np.ndarray:
     """(J, COARSE, COARSE, 3) means of blocks."""
     block = SIDE // COARSE
-    return picture_JHWC.reshape(-1, COARSE, block, COARSE, block, 3).mean(axis=(2, 4), dtype=np.float32)
+    return np.asarray(picture_JHWC.reshape(-1, COARSE, block, COARSE, block, 3).mean(axis=(2, 4), dtype=np.float32))
 
 
 def _unit(value: np.ndarray) -> np.ndarray:
