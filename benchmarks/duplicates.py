@@ -2,7 +2,7 @@
 
     python benchmarks/duplicates.py --data cats-dogs mushrooms8 [--images 200] [--backbone NAME --cards FOLDER]
 
-Of each drawn image copies are written as JPEG: three fifths of its size, quality 40, mirrored, cut down to 95 % and 85 %
+Of each drawn image copies are written as JPEG: three fifths of its size, quality 40, mirrored, cut to 95 % and to 85 %
 of each side at a place drawn at random, turned by a quarter, tilted by 5 degrees (black corners). Recall: copies in one
 group with their image. Precision: of all pairs (copy, image of the set) in one group, those of its own image or of one
 that was grouped with it before. A line by hashes alone, as every run sees it; with --backbone another by features and

@@ -15,6 +15,7 @@ import numpy as np
 
 from medalist import ledger
 from medalist.data.splits import Folds
+from medalist.errors import MismatchError
 from medalist.pipeline.kept import load_folds, load_table
 
 FILE = "stale.json"
@@ -37,9 +38,13 @@ def mark(folder: Path, group_of: Mapping[str, int], *, source: str) -> str:
 
     Raises:
         StoreError: the folder holds no finished run.
+        MismatchError: it is of other images.
     """
     ledger.require_finished(folder)
-    inner, outer = load_folds(folder, load_table(folder).ids.tolist())
+    ids = load_table(folder).ids.tolist()
+    if group_of.keys().isdisjoint(ids):
+        raise MismatchError(f"{folder} is a run of other images, such as {ids[0]!r}; name runs of this dataset")
+    inner, outer = load_folds(folder, ids)
     found = [_torn(folds, group_of) for folds in (inner, outer) if folds is not None]
     num_groups, num_rows = max(found)
     if not num_groups:

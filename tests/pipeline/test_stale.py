@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medalist.errors import RecipeError
+from medalist.errors import MismatchError, RecipeError
 from medalist.pipeline import run
 from medalist.pipeline.blend import blend
 from medalist.pipeline.folds import folds_csv
@@ -76,6 +76,8 @@ def test_a_blend_of_marked_runs_says_so(contest: Any, tmp_path: Path) -> None:
         join(oof, test, contest.folds(), out, metric="accuracy", name=out.name)
     assert mark(folders[0], {name: row // 2 for row, name in enumerate(contest.ids)}, source="groups.csv")
     told = [note for note in blend(folders, tmp_path / "both").notes if note.startswith("WARNING")]
+    with pytest.raises(MismatchError, match="of other images, such as '000'"):
+        mark(folders[0], {"somebody": 0}, source="groups.csv")
     assert len(told) == 1 and "80 groups of groups.csv apart (160 images)" in told[0]
 
 
