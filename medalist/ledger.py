@@ -38,6 +38,7 @@ WRITTEN = (
     "made.json",
     "disclosure.md",
     "disclosure.json",
+    "stale.json",
 )
 
 

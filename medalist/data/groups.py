@@ -27,28 +27,34 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near`: alike as it is, mirrored, or cut."""
+    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near`: alike as it is, mirrored, or cut; or
+    `alike`: no hash says so, see `quality.alike`.
+    """
 
     rows: tuple[int, ...]
     kind: str
 
 
-def duplicate_groups(facts: Sequence[Facts], column: np.ndarray | None = None) -> np.ndarray:
+def duplicate_groups(facts: Sequence[Facts], *columns: np.ndarray | None) -> np.ndarray:
     """Group of each image, int64 (N,), numbered from 0 in the order of first appearance.
 
     Args:
         facts: N facts; an image without them (not ok) is joined by equal bytes only.
-        column: (N,) group names of the user's; empty text names no group.
+        columns: (N,) group names of the user's, each; empty text names no group, None is no column.
     """
     pairs = [_same([fact.hash for fact in facts]), _same([fact.pixel_hash for fact in facts]), near_duplicates(facts)]
-    if column is not None:
-        pairs.append(_same([str(name) for name in column]))
+    pairs += [_same([str(name) for name in column]) for column in columns if column is not None]
     return _components(len(facts), pairs)
 
 
-def duplicates(facts: Sequence[Facts]) -> list[Duplicates]:
-    """The groups of two images and more, for a report."""
-    group_N = duplicate_groups(facts)
+def joined(group_N: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Groups as they are when each pair of rows is in one, numbered likewise."""
+    return np.asarray(_components(len(group_N), [(group_N[pairs[0]], group_N[pairs[1]])])[group_N])
+
+
+def duplicates(facts: Sequence[Facts], group_N: np.ndarray | None = None) -> list[Duplicates]:
+    """The groups of two images and more, for a report; by default those of `duplicate_groups`."""
+    group_N = duplicate_groups(facts) if group_N is None else group_N
     order = np.argsort(group_N, kind="stable")
     clusters = np.split(order, np.flatnonzero(np.diff(group_N[order])) + 1) if len(facts) else []
     return [_cluster(facts, rows) for rows in clusters if len(rows) > 1]
@@ -60,6 +66,8 @@ def _cluster(facts: Sequence[Facts], rows: np.ndarray) -> Duplicates:
         kind = "bytes"
     elif len({facts[i].pixel_hash for i in rows}) == 1:
         kind = "pixels"
+    elif duplicate_groups([facts[i] for i in rows]).any():
+        kind = "alike"
     return Duplicates(tuple(rows.tolist()), kind)
 
 

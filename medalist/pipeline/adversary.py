@@ -17,6 +17,7 @@ from medalist.evidence import two_sided
 from medalist.ledger import Summary
 from medalist.metrics import dense, metrics
 from medalist.pipeline.outcome import summary_of
+from medalist.pipeline.stale import stale_notes
 from medalist.pipeline.tuning.notes import STEERED
 from medalist.predictions import Predictions
 
@@ -156,11 +157,12 @@ def too_good(run: Predictions, summary: Summary, labels: Any) -> list[str]:
 
 
 def warnings_of(folders: Sequence[Path]) -> list[str]:
-    """What these finished runs said against their own scores, once each, for whoever builds on them: imports that may
-    have been trained on, networks that were steered.
+    """What speaks against the scores of these finished runs, once each, for whoever builds on them: imports that may
+    have been trained on, networks that were steered, folds that tear groups apart.
     """
     notes = [note for folder in folders for note in summary_of(folder)["notes"]]
-    return list(dict.fromkeys(note for note in notes if note.startswith((WARNING, STEERED))))
+    said = dict.fromkeys(note for note in notes if note.startswith((WARNING, STEERED)))
+    return [*said, *stale_notes(folders)]
 
 
 def _axes(x_PD: np.ndarray) -> np.ndarray:

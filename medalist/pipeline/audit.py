@@ -20,11 +20,13 @@ from PIL import Image
 from medalist.data.decode import decode
 from medalist.data.describe import SPLIT_NAMES, class_counts, describe
 from medalist.data.facts import Facts
+from medalist.data.groupfile import groups_csv
+from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.table import TEST, ImageTable
 from medalist.errors import DataError, RecipeError
 from medalist.pipeline.backbones import choose
-from medalist.pipeline.deep import Deep, look_deeper
+from medalist.pipeline.deep import Deep, look_deeper, pictures
 from medalist.pipeline.extraction import extract
 from medalist.pipeline.page import Cell, Section, png, wrapped
 from medalist.pipeline.way import read
@@ -36,7 +38,8 @@ from medalist.store import write_atomic
 
 DEEP = ("label", "outlier", "shift")  # kinds whose pictures say little without the detail
 MOST = 5  # examples of a kind that are told
-TABLE, FACTS, SHEET, QUARANTINE = "findings.csv", "findings.json", "findings.png", "quarantine.csv"
+TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
+QUARANTINE, GROUPS = "quarantine.csv", "groups.csv"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
 DOUBTFUL = ("truncated", "unreadable", "conflict", "placeholder", "label", "blank", "outlier")  # worth a quarantine
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
@@ -52,7 +55,8 @@ def audit(
         recipe: how to read the dataset; with `deep` also its backbones, views, heads and folds.
         root: its folder.
         cache: where facts of files, and features, are remembered.
-        out: folder for findings.csv, findings.json, findings.png and quarantine.csv; None: nothing is written.
+        out: folder for findings.csv, findings.json, findings.png, quarantine.csv and groups.csv; None: nothing is
+            written.
         deep: ask features and out-of-fold answers too.
         sink: takes progress events.
 
@@ -62,25 +66,31 @@ def audit(
     if out is not None and out.resolve().is_relative_to(root.resolve()):
         raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
     table = read(recipe, root)
-    facts, deeper = _looked(recipe, table, cache, deep, sink)
-    found = sorted([*findings(table, facts), *deeper.findings], key=lambda one: list(KINDS).index(one.kind))
+    facts, group_N, deeper = _looked(recipe, table, cache, deep, sink)
+    found = sorted([*findings(table, facts, group_N), *deeper.findings], key=lambda one: list(KINDS).index(one.kind))
     rows = [Row.of(table, one, shown=facts[one.row].ok) for one in found]
     lines = [describe(table), *_formats(facts), *deeper.told, *_told(rows)]
     if out is not None:
-        lines.append(f"written: {', '.join(str(out / name) for name in _write(out, table, rows))}")
+        names = _write(out, table, rows)
+        write_atomic(out / GROUPS, groups_csv(table, group_N))
+        lines.append(f"written: {', '.join(str(out / name) for name in (*names, GROUPS))}")
     return "\n".join(lines)
 
 
-def _looked(recipe: Recipe, table: ImageTable, cache: Path, deep: bool, sink: Sink) -> tuple[Sequence[Facts], Deep]:
-    """Facts of all files, and what features tell where they are asked: both come from one pass over the files."""
+def _looked(
+    recipe: Recipe, table: ImageTable, cache: Path, deep: bool, sink: Sink
+) -> tuple[Sequence[Facts], np.ndarray, Deep]:
+    """Facts of all files, which picture each shows, and what features tell where they are asked."""
     if not deep:
-        return facts_of(table.root, list(table.paths), cache=cache, sink=sink), Deep()
+        facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
+        return facts, duplicate_groups([fact if fact.ok else Facts(False) for fact in facts]), Deep()
     cleanlab_filter()  # before any image is embedded
     notes: list[str] = []
     recipe = choose(recipe, notes)
     seen = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
-    deeper = look_deeper(recipe, table, seen, cache=cache, sink=sink)
-    return seen.facts, Deep(deeper.findings, [*notes, *seen.notes, *deeper.told])
+    picture_N = pictures(table, seen, cache=cache, sink=sink)
+    deeper = look_deeper(recipe, table, seen, picture_N, cache=cache, sink=sink)
+    return seen.facts, picture_N, Deep(deeper.findings, [*notes, *seen.notes, *deeper.told])
 
 
 def _write(out: Path, table: ImageTable, rows: Sequence[Row]) -> list[str]:

@@ -230,6 +230,8 @@ def _unopened(recipe: Recipe) -> Iterator[str]:
 def _no_folds(recipe: Recipe) -> Iterator[str]:
     if recipe.folds.file is not None and not Path(recipe.folds.file).is_file():
         yield f"folds.file: there is no file {recipe.folds.file!r}; name the folds.csv of a run"
+    if recipe.folds.groups is not None and not Path(recipe.folds.groups).is_file():
+        yield f"folds.groups: there is no file {recipe.folds.groups!r}; type: medalist check DATA --out found"
 
 
 def _no_lists(recipe: Recipe) -> Iterator[str]:

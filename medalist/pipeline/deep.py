@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from medalist.data.facts import Facts
+from medalist.data.groups import duplicate_groups
 from medalist.data.splits import make_folds
 from medalist.data.table import TEST, ImageTable
 from medalist.errors import DataError, RecipeError
@@ -26,6 +28,7 @@ from medalist.pipeline.extraction import Extracted
 from medalist.pipeline.way import groups_of
 from medalist.progress import Sink, ignore
 from medalist.quality import labels, outliers
+from medalist.quality.alike import alike
 from medalist.quality.findings import Finding
 from medalist.recipe import Recipe
 from medalist.training.rows import Source
@@ -64,13 +67,38 @@ class _Seen:
         return self.table.labels[self.rows_N]
 
 
-def look_deeper(recipe: Recipe, table: ImageTable, found: Extracted, *, cache: Path, sink: Sink = ignore) -> Deep:
+def pictures(table: ImageTable, found: Extracted, *, cache: Path, sink: Sink = ignore) -> np.ndarray:
+    """Which picture each image of a table shows, by hash or, where features propose it, by pixels; see `alike`.
+
+    Args:
+        table: the dataset.
+        found: of its images, see `extraction.extract`.
+        cache: folder of the bank.
+        sink: takes progress events.
+    """
+    readable = np.flatnonzero([fact.ok for fact in found.facts])
+    unit_ND = _unit_rows(FeatureBank(cache), found, readable)
+    x_ND = np.zeros((len(table), unit_ND.shape[1]), np.float32)
+    x_ND[readable] = unit_ND
+    return alike(table, found.facts, x_ND, cache=cache, sink=sink)
+
+
+def look_deeper(
+    recipe: Recipe,
+    table: ImageTable,
+    found: Extracted,
+    picture_N: np.ndarray,
+    *,
+    cache: Path,
+    sink: Sink = ignore,
+) -> Deep:
     """Doubtful labels, strange images, and what tells test from training images.
 
     Args:
         recipe: its heads, folds and seed count.
         table: the dataset.
         found: of its images, see `extraction.extract`.
+        picture_N: which picture each shows, see `pictures`; images of one share a fold and are no neighbours.
         cache: folder of the bank.
         sink: takes progress events.
 
@@ -79,26 +107,32 @@ def look_deeper(recipe: Recipe, table: ImageTable, found: Extracted, *, cache: P
     """
     if not recipe.heads:
         raise RecipeError("check --deep asks heads whether labels are right, and the recipe has none: heads=ridge")
-    seen = _see(recipe, table, found, cache)
+    seen = _see(recipe, table, found, picture_N, cache)
     parts = _labels(recipe, seen, sink), _strangers(seen), _shift(seen)
     return Deep([one for part in parts for one in part.findings], [line for part in parts for line in part.told])
 
 
-def _see(recipe: Recipe, table: ImageTable, found: Extracted, cache: Path) -> _Seen:
-    """Rows of the bank; for distances the pooled ones of each network in the first view, each of norm 1."""
+def _see(recipe: Recipe, table: ImageTable, found: Extracted, picture_N: np.ndarray, cache: Path) -> _Seen:
+    """Rows of the bank, for heads and for distances."""
     bank, facts = FeatureBank(cache), found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
     test = table.split == TEST
     known = ~test & (table.labels >= 0) if isinstance(table.labels, np.ndarray) else ~test
     rows_N, rows_M = (np.flatnonzero(readable & side) for side in (known, test))
-    first = found.spaces[0].key
-    pooled = [space for space in found.spaces if all(space.key[part] == first[part] for part in ("view", "tap"))]
     hashes_N, hashes_M = ([facts[i].hash for i in rows] for rows in (rows_N, rows_M))
     x_ND, x_MD = (bank.rows(found.spaces, some, normalise=recipe.normalise) for some in (hashes_N, hashes_M))
-    unit_ND, unit_MD = (bank.rows(pooled, some, normalise="l2")[:] for some in (hashes_N, hashes_M))
-    group_N = groups_of(recipe, table.take(rows_N), [facts[i] for i in rows_N])
-    scale = np.float32(len(pooled) ** -0.5)
-    return _Seen(table, rows_N, rows_M, x_ND, x_MD, unit_ND * scale, unit_MD * scale, group_N)
+    named_N = groups_of(recipe, table.take(rows_N), [facts[i] for i in rows_N])
+    group_N = duplicate_groups([Facts(False)] * len(rows_N), named_N, picture_N[rows_N])
+    unit_ND, unit_MD = (_unit_rows(bank, found, rows) for rows in (rows_N, rows_M))
+    return _Seen(table, rows_N, rows_M, x_ND, x_MD, unit_ND, unit_MD, group_N)
+
+
+def _unit_rows(bank: FeatureBank, found: Extracted, rows: np.ndarray) -> np.ndarray:
+    """Pooled features of each network in the first view, each of norm 1, all together of norm 1."""
+    first = found.spaces[0].key
+    pooled = [space for space in found.spaces if all(space.key[part] == first[part] for part in ("view", "tap"))]
+    unit_ND = bank.rows(pooled, [found.facts[i].hash for i in rows], normalise="l2")[:]
+    return np.asarray(unit_ND * np.float32(len(pooled) ** -0.5))
 
 
 def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:

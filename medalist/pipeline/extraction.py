@@ -16,6 +16,7 @@ from medalist.data.table import ImageTable, Rejected
 from medalist.errors import MismatchError
 from medalist.features.bank import NETWORKS, Space
 from medalist.features.rows import Rows
+from medalist.pipeline.leaked import Known
 from medalist.progress import Sink, fan_out, ignore
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
@@ -71,6 +72,7 @@ class Features:
         extracted: what the columns are, and how they came to be.
         rejected: labelled and test rows whose file could not be read.
         extra: what is learnt from besides; None where the recipe names nothing.
+        known: what labelled twins tell of test rows, where the recipe has `leaks: use`.
     """
 
     train: ImageTable
@@ -84,6 +86,7 @@ class Features:
     extracted: Extracted
     rejected: tuple[Rejected, ...] = ()
     extra: Extra | None = None
+    known: Known | None = None
 
 
 def extract(

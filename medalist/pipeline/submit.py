@@ -14,6 +14,7 @@ from medalist.pipeline.board import on_share
 from medalist.pipeline.kept import SAMPLE
 from medalist.pipeline.outcome import SUBMISSION, summary_of
 from medalist.pipeline.ruling.handing_in import check_hand_in
+from medalist.pipeline.stale import stale_notes
 from medalist.store import hash_bytes
 from medalist.submissions import handed_in
 from medalist.submissions.checks import lint
@@ -70,7 +71,13 @@ def submit(
     said = [] if kaggle is None else [hand_in(kaggle, file, message)]
     handed_in.append(folder, _event(summary, sha256, kaggle, message) | scores)
     return "\n".join(
-        [*notes, *said, _noted(folder, summary, scores), *_surprises(_event(summary, "", None, ""), scores)]
+        [
+            *notes,
+            *stale_notes([folder]),
+            *said,
+            _noted(folder, summary, scores),
+            *_surprises(_event(summary, "", None, ""), scores),
+        ]
     )
 
 

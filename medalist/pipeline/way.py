@@ -13,6 +13,7 @@ import numpy as np
 
 from medalist.data import layouts
 from medalist.data.facts import Facts
+from medalist.data.groupfile import groups_column
 from medalist.data.groups import duplicate_groups
 from medalist.data.splits import Folds, make_folds
 from medalist.data.table import EXTRA, TEST, ImageTable, Rejected
@@ -26,6 +27,7 @@ from medalist.pipeline.extra import strangers, with_extra
 from medalist.pipeline.extraction import Extra, Extracted, Features, extract
 from medalist.pipeline.holdout import scored
 from medalist.pipeline.kept import asking
+from medalist.pipeline.leaked import Known, known
 from medalist.pipeline.learners import fit_learner, learners_of
 from medalist.pipeline.quarantine import quarantined
 from medalist.pipeline.tuning.tuned import fit_tuned
@@ -79,6 +81,7 @@ def embed(
             if table.paths[i]
         ),
         extra=_extra(recipe, table, found, bank),
+        known=_twins(recipe, table, facts, kept, test) if recipe.leaks == "use" else None,
     )
 
 
@@ -93,10 +96,27 @@ def _extra(recipe: Recipe, table: ImageTable, found: Extracted, bank: FeatureBan
 
 
 def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
-    """(N,) what must not be torn apart: rows of one group column value, and duplicates unless the recipe says no."""
-    if recipe.folds.duplicates:
-        return duplicate_groups(facts, train.groups)
-    return duplicate_groups([Facts(False)] * len(train), train.groups)
+    """(N,) what must not be torn apart: rows of one value of the group column or of the recipe's file of groups, and
+    duplicates unless the recipe says no.
+
+    Raises:
+        DataError: the file is none of groups, or of other images.
+    """
+    seen = facts if recipe.folds.duplicates else [Facts(False)] * len(train)
+    return duplicate_groups(seen, train.groups, _named(recipe, train))
+
+
+def _named(recipe: Recipe, table: ImageTable) -> np.ndarray | None:
+    """What the recipe's file of groups says of these rows."""
+    return None if recipe.folds.groups is None else groups_column(Path(recipe.folds.groups), table)
+
+
+def _twins(recipe: Recipe, table: ImageTable, facts: Sequence[Facts], kept: np.ndarray, test: np.ndarray) -> Known:
+    """What labelled images tell of test images that show the same picture, by hash or by the file of groups."""
+    rows = np.concatenate([kept, test])
+    both = table.take(rows)
+    group_P = duplicate_groups([facts[i] if facts[i].ok else Facts(False) for i in rows], _named(recipe, both))
+    return known(table.labels[kept], group_P[: len(kept)], group_P[len(kept) :])
 
 
 def split(recipe: Recipe, features: Features) -> Folds:
@@ -152,6 +172,7 @@ def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, fold
         features.readable_M,
         test_prior=recipe.test_prior,
         counts=recipe.counts,
+        known=features.known,
     )
 
 

@@ -16,6 +16,7 @@ from medalist.data.splits import Folds, rare_classes
 from medalist.data.table import ImageTable, Rejected
 from medalist.ledger import Summary
 from medalist.pipeline import run_key, way
+from medalist.pipeline.adversary import WARNING
 from medalist.pipeline.backbones import backbone_notes, choose
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
@@ -30,6 +31,7 @@ from medalist.pipeline.records.made import finish
 from medalist.pipeline.ruling.breaches import check_rules, unknowns
 from medalist.pipeline.ruling.disclosure import save_disclosure
 from medalist.pipeline.ruling.used import used_by
+from medalist.pipeline.stale import torn
 from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
@@ -147,7 +149,12 @@ def _row_notes(features: Features, folds: Folds) -> list[str]:
     if (size_G > 1).any():
         notes.append(
             f"{size_G[size_G > 1].sum()} training images lie in {(size_G > 1).sum()} groups (duplicates, or the group"
-            " column), each in one fold"
+            " column or file), each in one fold"
+        )
+    if (split := torn(features.group_N, folds.fold_N))[0]:
+        notes.append(
+            f"{WARNING}: the folds of folds.file tear {split[0]} groups ({split[1]} images) apart: models answered"
+            " twins of what they were trained on, and the score may flatter"
         )
     rare = rare_classes(train.labels, features.group_N, num_folds=folds.num_folds, num_classes=len(train.classes))
     if len(rare):

@@ -82,16 +82,17 @@ class Finding:
     cluster: int = 0
 
 
-def findings(table: ImageTable, facts: Sequence[Facts]) -> list[Finding]:
+def findings(table: ImageTable, facts: Sequence[Facts], group_N: np.ndarray | None = None) -> list[Finding]:
     """All findings, by kind in the order of KINDS, then by row.
 
     Args:
         table: the dataset.
         facts: of its N images, see `ingest.facts_of`.
+        group_N: which are one picture; None: as hashes say.
     """
     common = _commonly_grey(facts)
     found = [one for row, fact in enumerate(facts) for one in _of_file(row, str(table.paths[row]), fact, common)]
-    found += _of_clusters(table, facts)
+    found += _of_clusters(table, facts, group_N)
     order = {kind: place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda one: (order[one.kind], one.cluster, one.row))
 
@@ -150,10 +151,10 @@ def _of_look(row: int, fact: Facts) -> Iterator[Finding]:
         yield Finding(row, "extreme_aspect", f"{fact.width} x {fact.height} pixels")
 
 
-def _of_clusters(table: ImageTable, facts: Sequence[Facts]) -> Iterator[Finding]:
+def _of_clusters(table: ImageTable, facts: Sequence[Facts], group_N: np.ndarray | None) -> Iterator[Finding]:
     """Duplicates: each row of a cluster once, under the gravest thing that the cluster is."""
     opened = [fact if fact.ok else Facts(False) for fact in facts]  # empty files show no picture
-    for number, cluster in enumerate(duplicates(opened), start=1):
+    for number, cluster in enumerate(duplicates(opened, group_N), start=1):
         kind = _kind(table, cluster)
         first = table.paths[cluster.rows[0]]
         for row in cluster.rows:
@@ -164,7 +165,7 @@ def _of_clusters(table: ImageTable, facts: Sequence[Facts]) -> Iterator[Finding]
 def _kind(table: ImageTable, cluster: Duplicates) -> str:
     labelled = [row for row in cluster.rows if table.split[row] != TEST]
     labels = {_codes(table, row) for row in labelled}
-    if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray) and cluster.kind != "near":
+    if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray) and cluster.kind in ("bytes", "pixels"):
         return "placeholder"
     if len(labels) > 1:
         return "conflict"

@@ -49,6 +49,7 @@ class FoldSection(Section):
     k: int = Field(5, ge=3, le=50, description="with two, no fold would be left to choose a penalty on")
     seed: int = 0
     file: str | None = Field(None, description="folds.csv of another run, or of `medalist folds`: the same folds")
+    groups: str | None = Field(None, description="groups.csv of `medalist check --out`: further images that stay whole")
     duplicates: bool = Field(True, description="equal bytes, equal pixels and near-duplicates share a fold")
 
 
@@ -234,6 +235,9 @@ class Recipe(Section):
     )
     counts: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
         None, description="known number of test images of each class"
+    )
+    leaks: Literal["list", "use"] = Field(
+        "list", description="use: a test image that shows a labelled picture is answered by its label"
     )
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
     seed: int = 0

@@ -77,7 +77,7 @@ def test_a_sheet_of_faults_that_were_mended_goes(data: Path, tmp_path: Path, mon
     Image.new("RGB", (100, 100)).save(data / "train" / "boat" / "blank.png")
     audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
     assert sheet.exists()
-    monkeypatch.setattr(audit_module, "findings", lambda table, facts: [])
+    monkeypatch.setattr(audit_module, "findings", lambda *_: [])
     text = audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
     assert "findings: none" in text and not sheet.exists()
 

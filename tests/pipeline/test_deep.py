@@ -45,7 +45,7 @@ def look(cache: Path, x_ND: np.ndarray, labels: Any, x_MD: np.ndarray, recipe: A
     )
     FeatureBank(cache).write(SPACE, names, x_PD)
     facts = tuple(Facts(True, hash=name, pixel_hash=name) for name in names)
-    return look_deeper(recipe, table, Extracted(facts, (SPACE,)), cache=cache)
+    return look_deeper(recipe, table, Extracted(facts, (SPACE,)), np.arange(len(table)), cache=cache)
 
 
 def blobs(rng: np.random.Generator, y: Sequence[int], spread: float = 0.5) -> np.ndarray:

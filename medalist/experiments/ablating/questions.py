@@ -26,6 +26,7 @@ UNASKABLE = {
     "final": "it moves the answers to the test images alone; no labelled row shows the difference",
     "test_prior": "it moves the answers to the test images alone; no labelled row shows the difference",
     "counts": "they move the answers to the test images alone; no labelled row shows the difference",
+    "leaks": "it moves the answers to the test images alone; no labelled row shows the difference",
     "cards": "name the cards as backbones instead: --vary backbones=A,B",
     "finetune.holdout": "the values are scored on different rows; type it as an override, for all of them",
 }
