@@ -1,4 +1,4 @@
-"""What a source finds, and what became of it once it was to be fetched. Plain data; everything is text that others wrote."""
+"""What a source finds, and what became of it once it was fetched. Plain data; most of it is text that others wrote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Found:
     Args:
         url: http(s) address of the file, or the absolute path of a local one.
         label: class that the image is wanted for, as the organisers write it; tags joined by `|`.
-        source: the source's call, such as `openverse(licence='by')`.
+        source: the source's name, such as `openverse`.
         query: what the source was asked; empty where it was asked nothing.
         page: address of the page that shows the image to people.
         licence, licence_url: as the source tells them; empty: not known.
@@ -28,6 +28,11 @@ class Found:
     licence_url: str = ""
     author: str = ""
     title: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether `url` is a path; no service and no list can make it one."""
+        return self.source == "folder"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""One image that was found -> its file in the folder, named by the hash of its bytes, or the reason why not.
+
+What is let in is a file that begins as an image of a known format, whose header can be read, of a size within the
+limits. Whether it can be decoded to its last row is for the screening to tell, which does that in other processes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+from medalist.data.decode import Picture, sniff
+from medalist.errors import DataError, WebError
+from medalist.expansion.found import Found
+from medalist.expansion.journal import Record
+from medalist.expansion.patience import refused_by
+from medalist.expansion.web import Limits, Web
+from medalist.quality.findings import EXTENSIONS
+from medalist.store import failpoint, hash_bytes, write_atomic
+
+IMAGES = "images"
+ACCEPT = "image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, image/*;q=0.5"
+
+
+def fetch(found: Found, folder: Path, web: Web, disk: threading.Lock) -> Record:
+    """Get one image and keep it.
+
+    Args:
+        found: what points to it.
+        folder: of the expansion.
+        web: who asks, and the limits.
+        disk: held while writing: several threads may bring the same bytes.
+
+    Raises:
+        WebError: it was not let in, or could not be had.
+    """
+    try:
+        data = _read_file(found.url, web.limits) if found.local else _download(found.url, web)
+        picture = Picture(data)
+    except DataError as error:
+        raise WebError(str(error)) from error
+    if picture.width * picture.height > web.limits.pixels:
+        raise WebError(f"{picture.width} x {picture.height} are more than the {web.limits.pixels:,} pixels let in")
+    name = hash_bytes(data)
+    path = f"{IMAGES}/{name[:2]}/{name}{EXTENSIONS[picture.format][0]}"
+    with disk:
+        _keep(folder / path, data)
+    failpoint("after-image")
+    return Record(found.url, path, name, len(data), picture.format)
+
+
+def used(folder: Path) -> int:
+    """Bytes of all images in the folder; what a kill left half-written is removed."""
+    total = 0
+    for file in (folder / IMAGES).glob("*/*"):
+        if file.name.startswith(".") and file.name.endswith(".tmp"):
+            file.unlink(missing_ok=True)
+        else:
+            total += file.lstat().st_size
+    return total
+
+
+def _download(url: str, web: Web) -> bytes:
+    from medalist.expansion.door import get
+
+    answer = get(web, url, accept=ACCEPT, begins=sniff)
+    if answer.status != 200:
+        raise refused_by(answer.status, answer.headers)
+    return answer.body
+
+
+def _read_file(path: str, limits: Limits) -> bytes:
+    """All bytes of a regular file; a pipe or device is refused without waiting for it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise WebError("not a regular file")
+            data = file.read(limits.bytes + 1)
+    except OSError as error:
+        raise WebError(f"cannot be read: {error.strerror}") from error
+    if len(data) > limits.bytes:
+        raise WebError(f"more than the {limits.bytes:,} bytes that are read of a file")
+    return data
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write an image unless it is there; its name vouches for its bytes, its size for their number."""
+    if path.is_file() and path.stat().st_size == len(data):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data)
