@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from medalist.cli import asking, bank, competing, looking, podium  # noqa: F401  (importing them registers their verbs)
+from medalist.cli import asking, bank, competing, expanding, looking, podium  # noqa: F401  (importing them registers their verbs)
 from medalist.cli.app import app
 from medalist.errors import MedalistError
 

@@ -1,8 +1,9 @@
 """What an image must reach to be let in for a class: as much as nine tenths of the class's own images do, out of fold.
 
 An image's score for a class is the lower of two shares: of the class's own images that a head gives less probability,
-and of those that have farther neighbours (conformal p values: Bates et al. 2023, Testing for outliers, section 2). The
-bar is the score that nine tenths of the own images reach. How many it lets in, right and wrong ones, is measured on folds that
+and of those that have farther neighbours (conformal p values: Bates et al. 2023, Testing for outliers with conformal
+p-values). The bar is the score that nine tenths of the own images reach: the last twentieth, which their own head gets
+wrong, would let in a third of strange images. How many a bar lets in, right and wrong ones, is measured on folds that
 did not set it. Axes: N labelled images, C classes, K folds, M images of one class.
 """
 
