@@ -30,6 +30,10 @@ class Fit:
     prob_MC: np.ndarray
     near_MC: np.ndarray
 
+    def take(self, index: np.ndarray) -> Fit:
+        """Some of the images."""
+        return Fit(self.prob_MC[index], self.near_MC[index])
+
 
 def fits(x_ND: np.ndarray, y: Any, fold_N: np.ndarray, x_XD: np.ndarray, *, num_classes: int) -> tuple[Fit, Fit]:
     """How labelled images fit all classes, out of fold, and how new ones do.

@@ -16,7 +16,7 @@ import numpy as np
 from medalist.data.facts import Facts
 from medalist.data.ingest import facts_of
 from medalist.data.table import ImageTable
-from medalist.expansion.bars import Bar, Rates, bars, rates
+from medalist.expansion.bars import Bar, Rates, rates
 from medalist.expansion.copies import copies
 from medalist.expansion.dataset import Dataset, labelled_fits
 from medalist.expansion.found import Fetched
@@ -129,14 +129,15 @@ def _of_looks(
 ) -> tuple[dict[int, tuple[str, str]], dict[str, OfClass]]:
     """What does not look like its class, and what is known of each class."""
     known, new = labelled_fits(dataset, folder, [one.path for one in fetched], cache=cache, sink=sink)
-    bar_C, measured = bars(known.fit, known.has_NC), rates(known.fit, known.has_NC, known.fold_N)
+    bar, measured = Bar.of(known.fit, known.has_NC), rates(known.fit, known.has_NC, known.fold_N)
+    passed_XC = bar.passes(new)
     table = dataset.table
     asked = [codes_of(table, one.found.label) for one in fetched]
     refused = {}
     for place, codes in enumerate(asked):
-        short = [c for c in codes if not bar_C[c].passes(new.prob_MC[[place], c], new.near_MC[[place], c])[0]]
+        short = [c for c in codes if not passed_XC[place, c]]
         if short:
-            refused[place] = ("irrelevant", _why(table, bar_C[short[0]], short[0], new, place))
+            refused[place] = ("irrelevant", _why(table, bar, short[0], new, place))
     classes = {}
     for label in dict.fromkeys(one.found.label for one in fetched):
         places = [place for place, one in enumerate(fetched) if one.found.label == label]
@@ -150,11 +151,11 @@ def _why(table: ImageTable, bar: Bar, c: int, new: Fit, place: int) -> str:
     """The lower of an image's two shares in words, and what it looks like instead."""
     names = table.class_names or table.classes
     prob, near = float(new.prob_MC[place, c]), float(new.near_MC[place, c])
-    by_head, by_near = (float(share_M[0]) for share_M in bar.shares(new.prob_MC[[place], c], new.near_MC[[place], c]))
+    by_head, by_near = (float(share) for share in bar.shares(new.prob_MC[place, c], new.near_MC[place, c]))
     if by_head <= by_near:
-        told = f"probability {prob:.3f} of {names[c]}: {_percent(1 - by_head)} of its own images have more"
+        told = f"probability {prob:.3f} of {names[c]}: {_percent(1 - by_head)} of labelled images have more of theirs"
     else:
-        told = f"cosine {near:.2f} to the nearest of {names[c]}: {_percent(1 - by_near)} of its own are nearer"
+        told = f"cosine {near:.2f} to the nearest of {names[c]}: {_percent(1 - by_near)} of labelled images are nearer"
     most = int(new.prob_MC[place].argmax())
     return told if most == c else f"{told}; rather {names[most]} ({new.prob_MC[place, most]:.2f})"
 
