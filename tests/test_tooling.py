@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-EXTRAS = {"openvino", "augment", "search", "quality", "web", "ray", "export", "kaggle", "dev"}
+EXTRAS = {"openvino", "augment", "search", "quality", "expand", "ddgs", "web", "ray", "export", "kaggle", "dev"}
 
 
 def tracked_files() -> list[Path]:

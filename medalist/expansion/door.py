@@ -84,7 +84,7 @@ def checked_url(url: str) -> httpx2.URL:
     except (httpx2.InvalidURL, ValueError) as error:
         raise WebError(f"no URL: {plain(str(error))}") from error
     if parsed.scheme not in PORTS:
-        raise WebError(f"only http and https are asked, not {plain(parsed.scheme, 20) or 'a path'!r}")
+        raise WebError(f"a URL of scheme {plain(parsed.scheme, 20)!r}, where only http and https are asked")
     if parsed.userinfo:
         raise WebError("a URL with a user name or password inside")
     if not parsed.raw_host:

@@ -1,7 +1,7 @@
 """Images that were found -> what became of each, in the order in which they were found, many at once.
 
-One thread decides: what may start now, who is left alone and until when, what is on record, what still fits on the disk.
-Others fetch. Order, names and bytes do not depend on which of them was faster, nor on kills: the same command goes on.
+One thread decides: what may start now, who is left alone and until when, what is on record, what still fits on the
+disk. Others fetch. Order, names and bytes depend neither on which of them was faster nor on kills.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _Work:
 
     def __init__(self, folder: Path, web: Web, journal: Journal, pool: ThreadPoolExecutor) -> None:
         self._folder, self._web, self._journal, self._pool = folder, web, journal, pool
-        self._disk = threading.Lock()
+        self._turn = threading.Lock()
         self._used = used(folder)
         self._waiting: list[_Task] = []
         self._running: dict[Future[Record], _Task] = {}
@@ -122,33 +122,41 @@ class _Work:
 
     def _start(self) -> None:
         """Start all that may start now."""
-        now = self._web.outside.now()
         for task in list(self._waiting):
+            pause = self._pause(task)
             if len(self._running) >= self._web.limits.workers:
                 return
-            if self._begins(task) > now or (task.host and self._busy[task.host] >= self._web.limits.per_host):
+            if pause > self._web.limits.patience:
+                self._set_aside(task, f"not fetched: {task.host} asked to be left alone for {pause:.0f} s")
+            elif pause > 0 or (task.host and self._busy[task.host] >= self._web.limits.per_host):
                 continue
-            if not self._fits():
-                if self._running:  # what is under way may turn out small
-                    return
-                self._settled[task.found.url] = Record(task.found.url, reason=self._no_room())
-                self._waiting.remove(task)
-                continue
-            self._waiting.remove(task)
-            self._busy[task.host] += 1
-            self._running[self._pool.submit(fetch, task.found, self._folder, self._web, self._disk)] = task
+            elif self._fits():
+                self._begin(task)
+            elif not self._running:  # else what is under way may turn out small
+                self._set_aside(task, self._no_room())
 
-    def _begins(self, task: _Task) -> float:
-        return max(task.ready, self._alone_until.get(task.host, 0.0))
+    def _begin(self, task: _Task) -> None:
+        self._waiting.remove(task)
+        self._busy[task.host] += 1
+        self._running[self._pool.submit(fetch, task.found, self._folder, self._web, self._turn)] = task
+
+    def _set_aside(self, task: _Task, reason: str) -> None:
+        """Refuse an image in this call alone: nothing was learnt of it."""
+        self._waiting.remove(task)
+        self._settled[task.found.url] = Record(task.found.url, reason=reason)
+
+    def _pause(self, task: _Task) -> float:
+        """Seconds until it may begin."""
+        now = self._web.outside.now()
+        return max(0.0, task.ready - now, self._alone_until.get(task.host, now) - now)
 
     def _advance(self) -> None:
         """Wait until something ended or may begin."""
         self._start()
-        later = [self._begins(task) - self._web.outside.now() for task in self._waiting]
-        pause = max(0.0, min(later)) if later else None
+        pause = min(map(self._pause, self._waiting), default=0.0)
         full = len(self._running) >= self._web.limits.workers
         if self._running:
-            self._collect(None if full or not pause else pause)
+            self._collect(None if full else pause or None)
         elif pause:
             self._web.outside.sleep(pause)
         self._start()

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from medalist.data.decode import Picture, sniff
-from medalist.errors import DataError, WebError
+from medalist.errors import DataError, StoreError, WebError
 from medalist.expansion.found import Found
 from medalist.expansion.journal import Record
 from medalist.expansion.patience import refused_by
@@ -24,31 +24,30 @@ IMAGES = "images"
 ACCEPT = "image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, image/*;q=0.5"
 
 
-def fetch(found: Found, folder: Path, web: Web, disk: threading.Lock) -> Record:
+def fetch(found: Found, folder: Path, web: Web, turn: threading.Lock) -> Record:
     """Get one image and keep it.
 
     Args:
         found: what points to it.
         folder: of the expansion.
         web: who asks, and the limits.
-        disk: held while writing: several threads may bring the same bytes.
+        turn: held while a header is read and a file written: Pillow's warnings are the process's, and several threads
+            may bring the same bytes.
 
     Raises:
-        WebError: it was not let in, or could not be had.
+        WebError: it was not let in, or could not be had. StoreError: it cannot be written.
     """
     try:
         data = _read_file(found.url, web.limits) if found.local else _download(found.url, web)
-        picture = Picture(data)
+        name = hash_bytes(data)
+        with turn:
+            kind = _format(data, web.limits)
+            path = f"{IMAGES}/{name[:2]}/{name}{EXTENSIONS[kind][0]}"
+            _keep(folder / path, data)
     except DataError as error:
         raise WebError(str(error)) from error
-    if picture.width * picture.height > web.limits.pixels:
-        raise WebError(f"{picture.width} x {picture.height} are more than the {web.limits.pixels:,} pixels let in")
-    name = hash_bytes(data)
-    path = f"{IMAGES}/{name[:2]}/{name}{EXTENSIONS[picture.format][0]}"
-    with disk:
-        _keep(folder / path, data)
     failpoint("after-image")
-    return Record(found.url, path, name, len(data), picture.format)
+    return Record(found.url, path, name, len(data), kind)
 
 
 def used(folder: Path) -> int:
@@ -86,9 +85,22 @@ def _read_file(path: str, limits: Limits) -> bytes:
     return data
 
 
+def _format(data: bytes, limits: Limits) -> str:
+    """What the header says the image is, if it is not too large."""
+    picture = Picture(data)
+    if picture.width * picture.height > limits.pixels:
+        raise WebError(f"{picture.width} x {picture.height} are more than the {limits.pixels:,} pixels let in")
+    return picture.format
+
+
 def _keep(path: Path, data: bytes) -> None:
     """Write an image unless it is there; its name vouches for its bytes, its size for their number."""
     if path.is_file() and path.stat().st_size == len(data):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}; what is there is whole, the same command goes on"
+        ) from error

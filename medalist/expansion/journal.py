@@ -65,10 +65,13 @@ class Journal:
             raise StoreError(f"cannot write in {folder}: {error.strerror}; choose another --out") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            self._known = {record.url: record for record in self._read() if _holds(record, folder, limits)}
+        except BlockingIOError as error:
             self._file.close()
             raise StoreError(f"another medalist is downloading into {folder}; wait for it") from error
-        self._known = {record.url: record for record in self._read() if _holds(record, folder, limits)}
+        except StoreError:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Journal:
         return self

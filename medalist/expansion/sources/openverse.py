@@ -46,11 +46,12 @@ def _images(label: str, query: str, web: Web, asked: Mapping[str, str]) -> Itera
     while page <= last:
         parameters: dict[str, str | int] = {"q": query, **asked, "mature": "false", "page": page, "page_size": PAGE}
         answer = ask(web, URL, parameters, every_s=EVERY_S, fault=_fault)
-        for result in entries(answer["results"]):
+        results = entries(answer["results"])
+        for result in results:
             if image := _image(result, label, query):
                 yield image
         pages = answer.get("page_count")
-        last = pages if isinstance(pages, int) else 0
+        last = pages if isinstance(pages, int) and results else 0
         page += 1
 
 
