@@ -32,9 +32,9 @@ def copies(
         labels: X labels that they were fetched for.
     """
     known = [fact if fact.ok else Facts(False) for fact in facts]  # empty files show no picture
+    tested = {row: known[row] for row in np.flatnonzero(table.split == TEST).tolist()}
     refused = {
-        place: ("test", f"looks much the same as {table.paths[row]}")
-        for place, row in _near_tests(new, {row: known[row] for row in np.flatnonzero(table.split == TEST)}).items()
+        place: ("test", f"looks much the same as {table.paths[row]}") for place, row in _near(new, tested).items()
     }
     for cluster in duplicates([*known, *new]):
         places = [row - len(known) for row in cluster.rows if row >= len(known)]
@@ -44,7 +44,7 @@ def copies(
     return refused
 
 
-def _near_tests(new: Sequence[Facts], tested: Mapping[int, Facts]) -> dict[int, int]:
+def _near(new: Sequence[Facts], tested: Mapping[int, Facts]) -> dict[int, int]:
     """The test image that each new one is within twice MAX_BITS of, as it is or mirrored, its colours as usual."""
     shown = {row: fact for row, fact in tested.items() if fact.phash}
     hash_M = np.array([int(fact.phash, 16) for fact in shown.values()], np.uint64)
