@@ -29,6 +29,5 @@ def purity(accepted: int, judged: int, *, own: float, other: float) -> float | N
     """
     if judged < FEW or math.isnan(own) or math.isnan(other) or own - other < TELLS:
         return None
-    passed = accepted / judged
-    right = min(max((passed - other) / (own - other), 0.0), 1.0)
-    return min(right * own / passed, 1.0) if passed else 0.0
+    right = min(max((accepted / judged - other) / (own - other), 0.0), 1.0)
+    return right * own / (right * own + (1 - right) * other) if right else 0.0

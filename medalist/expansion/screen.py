@@ -153,11 +153,11 @@ def _why(table: ImageTable, bar: Bar, c: int, new: Fit, place: int) -> str:
     prob, near = float(new.prob_MC[place, c]), float(new.near_MC[place, c])
     by_head, by_near = (float(share) for share in bar.shares(new.prob_MC[place, c], new.near_MC[place, c]))
     if by_head <= by_near:
-        told = f"probability {prob:.3f} of {names[c]}: {_percent(1 - by_head)} of labelled images have more of theirs"
+        told = f"probability {prob:.3f} of {names[c]}: {_percent(1 - by_head)} of labelled images have more"
     else:
-        told = f"cosine {near:.2f} to the nearest of {names[c]}: {_percent(1 - by_near)} of labelled images are nearer"
+        told = f"cosine {near:.2f} to the nearest of {names[c]}: {_percent(1 - by_near)} of labelled images have more"
     most = int(new.prob_MC[place].argmax())
-    return told if most == c else f"{told}; rather {names[most]} ({new.prob_MC[place, most]:.2f})"
+    return told if most == c else f"rather {names[most]} ({new.prob_MC[place, most]:.2f}); {told}"
 
 
 def _of_class(

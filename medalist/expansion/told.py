@@ -37,7 +37,7 @@ def share(accepted: int, found: int) -> str:
     """A share with its binomial standard error, which two more finds, one let in, keep from being 0.
 
     >>> share(15, 20), share(20, 20)
-    ('0.75 +- 0.10', '1.00 +- 0.05')
+    ('0.75 +- 0.09', '1.00 +- 0.04')
     """
     return f"{accepted / found:.2f} +- {error(accepted, found):.2f}"
 

@@ -16,6 +16,10 @@ def test_a_mixture_is_taken_apart(right: float, own: float, other: float) -> Non
     assert purity(passed, 10_000, own=own, other=other) == pytest.approx(want, abs=1e-3)
 
 
+def test_more_than_labelled_images_do_is_all_of_it() -> None:
+    assert purity(8, 8, own=0.53, other=0.38) == 1
+
+
 def test_what_passes_no_more_than_others_do_is_not_the_class() -> None:
     assert purity(5, 100, own=0.85, other=0.05) == 0
     assert purity(0, 100, own=0.85, other=0.0) == 0
