@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from medalist.errors import RecipeError
+from medalist.pipeline import audit as audit_module
 from medalist.pipeline import page as page_module
 from medalist.pipeline.audit import COLUMNS, Row, _csv, audit
 from medalist.recipe import load_recipe
