@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medalist.data.table import TEST, TRAIN, VALID, ImageTable, Rejected
+from medalist.data.table import EXTRA, TEST, TRAIN, VALID, ImageTable, Rejected
 
 EXTREMES = 3
 EXAMPLES = 3
-SPLIT_NAMES = {TRAIN: "train", VALID: "valid", TEST: "test"}
+SPLIT_NAMES = {TRAIN: "train", VALID: "valid", TEST: "test", EXTRA: "extra"}
 
 
 def describe(table: ImageTable) -> str:
@@ -28,7 +28,7 @@ def describe(table: ImageTable) -> str:
 
 def _splits(table: ImageTable) -> str:
     counts = {name: int((table.split == split).sum()) for split, name in SPLIT_NAMES.items()}
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name != SPLIT_NAMES[EXTRA])
 
 
 def _classes(table: ImageTable) -> list[str]:

@@ -64,8 +64,15 @@ def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
         "weights": weights_of(recipe),
         "code": _own_code(recipe.metric),
         "folds": recipe.folds.file and hash_bytes(Path(recipe.folds.file).read_bytes()),
+        "quarantine": recipe.data.quarantine and _hash(Path(recipe.data.quarantine)),
+        "extra": [_hash(Path(folder) / "extra.csv") for folder in recipe.extra],
         "medalist": __version__,
     }
+
+
+def _hash(file: Path) -> str | None:
+    """Of a file's bytes; None where there is none, which `checks` tells."""
+    return hash_bytes(file.read_bytes()) if file.is_file() else None
 
 
 def _own_code(metric: str) -> str | None:

@@ -20,6 +20,7 @@ from medalist.errors import MedalistError, RecipeError, near
 from medalist.features.views import VIEWS
 from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
+from medalist.pipeline.extra import FILE as EXTRA_FILE
 from medalist.pipeline.learners import num_members
 from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
 from medalist.pipeline.tuning.disk import disk_faults
@@ -48,6 +49,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unknown("runtime", [recipe.runtime], (AUTO, *RUNTIMES)),
         *_unopened(recipe),
         *_no_folds(recipe),
+        *_no_lists(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
@@ -66,8 +68,6 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
         if table.task not in tasks:
             faults.append(f"heads: {text} learns {', '.join(tasks)}, this dataset is {table.task}")
     faults += [*task_faults(recipe, table.task), *column_faults(table)]
-    if table.weights is not None:
-        faults.append("data.weight_column: no head takes row weights yet; leave it out")
     if recipe.data.positive is not None:
         faults += _positive(recipe.data.positive, table)
     faults += _unmet(recipe, table)
@@ -228,6 +228,15 @@ def _unopened(recipe: Recipe) -> Iterator[str]:
 def _no_folds(recipe: Recipe) -> Iterator[str]:
     if recipe.folds.file is not None and not Path(recipe.folds.file).is_file():
         yield f"folds.file: there is no file {recipe.folds.file!r}; name the folds.csv of a run"
+
+
+def _no_lists(recipe: Recipe) -> Iterator[str]:
+    """Files that say what is learnt from must be there."""
+    if recipe.data.quarantine is not None and not Path(recipe.data.quarantine).is_file():
+        yield f"data.quarantine: there is no file {recipe.data.quarantine!r}; name a CSV with a column id or path"
+    for folder in recipe.extra:
+        if not (Path(folder) / EXTRA_FILE).is_file():
+            yield f"extra: there is no {EXTRA_FILE} in {folder!r}; name the folder of a medalist expand"
 
 
 def _unwritable(root: Path, out: Path) -> Iterator[str]:

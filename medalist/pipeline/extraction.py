@@ -39,6 +39,23 @@ class Extracted:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """Images that are learnt from and never scored.
+
+    Args:
+        table: E rows whose image could be read and is neither a labelled nor a test image.
+        x_ED: their features.
+        hashes: of their bytes.
+        rejected: the others.
+    """
+
+    table: ImageTable
+    x_ED: Rows
+    hashes: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True)
 class Features:
     """The images of a table as rows of numbers.
 
@@ -53,6 +70,7 @@ class Features:
         test_hashes: M hashes of bytes, empty where unreadable.
         extracted: what the columns are, and how they came to be.
         rejected: labelled and test rows whose file could not be read.
+        extra: what is learnt from besides; None where the recipe names nothing.
     """
 
     train: ImageTable
@@ -65,6 +83,7 @@ class Features:
     test_hashes: tuple[str, ...]
     extracted: Extracted
     rejected: tuple[Rejected, ...] = ()
+    extra: Extra | None = None
 
 
 def extract(

@@ -18,6 +18,7 @@ from medalist.data.splits import Folds
 from medalist.features.bank import Space
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted
+from medalist.pipeline.extra import Learnt, learnt
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.holdout import holds_out, scored
 from medalist.pipeline.kept import label_lists
@@ -116,7 +117,8 @@ def fit_learner(
     from medalist.training.crossval import answer_view, crossval
 
     _, own = scored(recipe, features, folds)
-    key = _key(learner, recipe, features, [folds.hash, own.hash])
+    known = learnt(features, folds)
+    key = _key(learner, recipe, features, known, [folds.hash, own.hash])
     folders = [out / "predictions" / slug(name) for name in learner.members]
     if all((folder / "predictions.json").is_file() for folder in folders):
         done = tuple(Predictions.load(folder) for folder in folders)
@@ -127,12 +129,13 @@ def fit_learner(
     views_LD = [x_MD.take(np.flatnonzero(features.readable_M)) for x_MD in learner.seen(features.x_test_MD)]
     fitted, first = crossval(
         heads.heads.bind(learner.head),
-        views_ND[0],
-        train.labels,
-        folds.fold_N,
+        learner.seen(known.x_ND)[0],
+        known.table.labels,
+        known.fold_N,
         views_LD[0],
         num_classes=len(train.classes),
         seed=recipe.seed,
+        weight_N=known.table.weights,
         sink=sink,
     )
     failpoint("in-fit")
@@ -162,7 +165,7 @@ def fit_learner(
     return runs
 
 
-def _key(learner: Learner, recipe: Recipe, features: Features, folds: Sequence[str]) -> str:
+def _key(learner: Learner, recipe: Recipe, features: Features, known: Learnt, folds: Sequence[str]) -> str:
     """Hash of all that a learner's predictions depend on."""
     spaces = features.extracted.spaces
     facts: dict[str, Any] = {
@@ -171,8 +174,9 @@ def _key(learner: Learner, recipe: Recipe, features: Features, folds: Sequence[s
         "final": recipe.final,
         "views": [[spaces[i].name for i in part] for _, part in learner.sight.views],
         "normalise": recipe.normalise,
-        "rows": [features.hashes, features.test_hashes],
-        "labels": label_lists(features.train),
+        "rows": [known.hashes, features.test_hashes],
+        "labels": label_lists(known.table),
+        "weights": None if known.table.weights is None else known.table.weights.tolist(),
         "folds": folds,
         "classes": features.train.class_hash,
     }

@@ -15,17 +15,19 @@ from medalist.data import layouts
 from medalist.data.facts import Facts
 from medalist.data.groups import duplicate_groups
 from medalist.data.splits import Folds, make_folds
-from medalist.data.table import TEST, ImageTable, Rejected
+from medalist.data.table import EXTRA, TEST, ImageTable, Rejected
 from medalist.errors import DataError
 from medalist.features.bank import FeatureBank
 from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, Truth
 from medalist.pipeline.decide import decide as decide_on
-from medalist.pipeline.extraction import Features, extract
+from medalist.pipeline.extra import strangers, with_extra
+from medalist.pipeline.extraction import Extra, Extracted, Features, extract
 from medalist.pipeline.holdout import scored
 from medalist.pipeline.kept import asking
 from medalist.pipeline.learners import fit_learner, learners_of
+from medalist.pipeline.quarantine import quarantined
 from medalist.pipeline.tuning.tuned import fit_tuned
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
@@ -34,11 +36,14 @@ from medalist.submissions.writers import write
 
 
 def read(recipe: Recipe, root: Path) -> ImageTable:
-    """The dataset as a table; the recipe's `data` section overrides what would be inferred."""
-    options = recipe.data.model_dump(exclude_none=True)
+    """The dataset as a table; the recipe's `data` section overrides what would be inferred. Extra images come last."""
+    options = recipe.data.model_dump(exclude_none=True, exclude={"quarantine"})
     if recipe.finetune is not None:
         options["auxiliary"] = tuple(recipe.finetune.auxiliary)
-    return layouts.read(root, layout=options.pop("layout", None), options=options)
+    table = layouts.read(root, layout=options.pop("layout", None), options=options)
+    if recipe.data.quarantine is not None:
+        table = quarantined(table, Path(recipe.data.quarantine))
+    return with_extra(table, recipe.extra, recipe.extra_weight)
 
 
 def embed(
@@ -52,10 +57,10 @@ def embed(
     found = extract(recipe, table.root, table.paths, cache=cache, settled=settled, sink=sink)
     facts = found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
-    labelled = table.split != TEST
+    labelled = table.split < TEST
     if not (readable & labelled).any():
         raise DataError(f"none of the {labelled.sum()} labelled images in {table.root} could be read")
-    kept, test = np.flatnonzero(readable & labelled), np.flatnonzero(~labelled)
+    kept, test = np.flatnonzero(readable & labelled), np.flatnonzero(table.split == TEST)
     bank = FeatureBank(cache)
     hashes = [fact.hash if fact.ok else "" for fact in facts]
     return Features(
@@ -69,9 +74,22 @@ def embed(
         test_hashes=tuple(hashes[i] for i in test),
         extracted=found,
         rejected=tuple(
-            Rejected(str(table.paths[i]), facts[i].reason) for i in np.flatnonzero(~readable) if table.paths[i]
+            Rejected(str(table.paths[i]), facts[i].reason)
+            for i in np.flatnonzero(~readable & (table.split != EXTRA))
+            if table.paths[i]
         ),
+        extra=_extra(recipe, table, found, bank),
     )
+
+
+def _extra(recipe: Recipe, table: ImageTable, found: Extracted, bank: FeatureBank) -> Extra | None:
+    """The extra images of a table; None where it has none."""
+    if not (table.split == EXTRA).any():
+        return None
+    kept, rejected = strangers(table, found.facts)
+    hashes = tuple(found.facts[i].hash for i in kept)
+    x_ED = bank.rows(found.spaces, hashes, normalise=recipe.normalise)
+    return Extra(table.take(kept), x_ED, hashes, rejected)
 
 
 def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:

@@ -20,6 +20,7 @@ from medalist.pipeline.backbones import backbone_notes, choose
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Decision
+from medalist.pipeline.extra import extra_notes
 from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.holdout import HELD, holdout_notes, holds_out, scored
 from medalist.pipeline.kept import save_folds, save_table, save_unseen
@@ -79,7 +80,8 @@ def carry_out(
         rows, own = scored(recipe, features, folds)
         save_folds(own, out, outer=folds if holds_out(recipe) else None)
         save_table(features.train.take(rows), features.group_N[rows], features.test.ids.tolist(), out)
-        save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
+        extra = () if features.extra is None else features.extra.rejected
+        save_rejected([*table.rejected, *features.rejected, *extra], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
     if recipe.finetune is not None:
@@ -107,7 +109,7 @@ def summarise(
         **decision.scores(),
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
         images=len(table),
-        rejected=len(table.rejected) + len(features.rejected),
+        rejected=len(table.rejected) + len(features.rejected) + len(features.extra.rejected if features.extra else ()),
         notes=(
             *table.notes,
             *log.notes,
@@ -115,6 +117,7 @@ def summarise(
             *backbone_notes(recipe),
             *decision.notes,
             *_row_notes(features, folds),
+            *extra_notes(features),
             *holdout_notes(recipe, features, folds),
             *([_answered_by(recipe)] if len(features.test) else []),
         ),

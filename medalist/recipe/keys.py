@@ -25,7 +25,10 @@ class DataSection(Section):
     id_column: str | None = None
     label_column: str | None = None
     group_column: str | None = Field(None, description="rows of one group share a fold")
-    weight_column: str | None = None
+    weight_column: str | None = Field(None, description="what each row counts in learning; 1 is the usual")
+    quarantine: str | None = Field(
+        None, description="CSV with a column id or path: labelled images that are scored and not learnt from"
+    )
     delimiter: str | None = Field(None, description="text between tags")
     vocabulary: str | None = Field(None, description="file with the allowed tags, one a line")
     path_template: str | None = Field(None, description="train/category_{category_id + 1}/{image_id}.jpg")
@@ -182,6 +185,14 @@ class Recipe(Section):
         description="heads on all backbones side by side, on each (in each size) alone, or both",
     )
     finetune: FinetuneSection | None = Field(None, description="null: backbones stay frozen")
+    extra: tuple[str, ...] = Field((), description="folders of expansions: images that are learnt from, never scored")
+    extra_weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="what each of those counts")
+    suspects: str | None = Field(
+        None, description="drop | relabel | downweight: what a model learns of labels that other models doubt"
+    )
+    pseudo: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="what each test image counts, under the labels a model gives it"
+    )
     ensemble: str = "blend"
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
     test_prior: Literal["train", "tested"] = Field(
@@ -198,12 +209,12 @@ class Recipe(Section):
     def _yes_is_the_defaults(cls, value: Any) -> Any:
         return {} if value is True else None if value is False else value
 
-    @field_validator("backbones", "views", "taps", "heads", "size", mode="before")
+    @field_validator("backbones", "views", "taps", "heads", "size", "extra", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return () if value is None else (value,) if isinstance(value, str | int) else value
 
-    @field_validator("backbones", "views", "taps", "heads", "size")
+    @field_validator("backbones", "views", "taps", "heads", "size", "extra")
     @classmethod
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):

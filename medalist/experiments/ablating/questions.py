@@ -30,6 +30,9 @@ UNASKABLE = {
     "finetune.holdout": "the values are scored on different rows; type it as an override, for all of them",
 }
 
+# Keys below those that say what is learnt from alone: scores stay those of the same rows.
+ASKABLE = ("data.quarantine",)
+
 BLENDED = (
     "scores are of trained networks and frozen heads, blended: where the heads get all the weight, no key of finetune"
     " moves them; heads=[] asks about the networks alone"
@@ -150,7 +153,7 @@ def split_values(text: str) -> list[str]:
 
 def _refuse(key: str, recipe: Recipe) -> None:
     for name, reason in UNASKABLE.items():
-        if re.match(rf"{re.escape(name)}($|[.\[])", key):
+        if key not in ASKABLE and re.match(rf"{re.escape(name)}($|[.\[])", key):
             raise RecipeError(f"--vary {key} is no question: {reason}")
     if key.startswith("finetune.") and recipe.finetune is None:
         raise RecipeError(f"--vary {key}: the recipe does not fine-tune; add finetune={{}} as an override")
