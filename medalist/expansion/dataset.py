@@ -16,7 +16,7 @@ from medalist.data.facts import Facts
 from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.splits import make_folds
-from medalist.data.table import TEST, ImageTable
+from medalist.data.table import TRAIN, VALID, ImageTable
 from medalist.errors import DataError
 from medalist.expansion.likeness import Fit, fits
 from medalist.features.bank import FeatureBank
@@ -75,7 +75,7 @@ def labelled_fits(
         DataError: no labelled image can be decoded.
     """
     recipe, table = dataset.recipe, dataset.table
-    usable = np.array([fact.ok for fact in dataset.facts]) & (table.split != TEST)
+    usable = np.array([fact.ok for fact in dataset.facts]) & np.isin(table.split, (TRAIN, VALID))
     if not usable.any():
         raise DataError(f"none of the labelled images in {table.root} could be read; try medalist check")
     rows = _some(table, np.flatnonzero(usable))

@@ -48,8 +48,11 @@ def judge(
         seeds, cache, sink, code: as for `ablate`.
 
     Raises:
-        StoreError: the folder holds no images that were let in. Others as `ablate`.
+        StoreError: the folder holds no images that were let in. RecipeError: the recipe names an `extra` already, or
+            the path has a comma. Others as `ablate`.
     """
+    if recipe.extra:
+        raise RecipeError(f"--judge compares with and without {folder}; leave extra={', '.join(recipe.extra)} out")
     extra = (folder / EXTRA).read_bytes() if (folder / EXTRA).is_file() else b""
     if extra.count(b"\n") < 2:
         raise StoreError(f"{folder} holds no new images ({EXTRA} lists none); there is nothing to judge")
