@@ -55,7 +55,11 @@ def measure(arguments: argparse.Namespace, work: Path) -> None:
     """Plant, screen, count; then judge."""
     keys = {"backbones": (arguments.backbone,), "cards": arguments.cards and str(arguments.cards.resolve())}
     recipe = load_recipe(metric="accuracy", **keys)
-    cache, data, sources = work / "cache", work / "data", {name: work / "sources" / name for name in ("mixed", "shuffled")}
+    cache, data, sources = (
+        work / "cache",
+        work / "data",
+        {name: work / "sources" / name for name in ("mixed", "shuffled")},
+    )
     if not data.is_dir():
         plant(arguments.data, arguments.strangers, data, sources, cache=cache, seed=arguments.seed)
     ways = {"screened": ("mixed", True), "unscreened": ("mixed", False), "shuffled": ("shuffled", False)}

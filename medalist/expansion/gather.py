@@ -7,18 +7,19 @@ again; what was fetched is on record in the downloads' own journal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from medalist.errors import WebError
 from medalist.expansion.download import download
-from medalist.expansion.found import Found, Outcome
+from medalist.expansion.found import Fetched, Found, Outcome
 from medalist.expansion.sources import Source, search, sources
 from medalist.expansion.web import Web
-from medalist.progress import Sink, ignore, track
+from medalist.progress import Event, Sink, ignore, track
 from medalist.registry import Bound
 from medalist.store import hash_json, write_atomic
 
@@ -70,11 +71,22 @@ def gather(
     so_far = _Search()
     finds = iter(known) if known is not None else _finds(bound, queries, wanted, web, so_far)
     total = len(known) if known is not None else sum(wanted.values())
-    outcomes = tuple(track(download(finds, folder, web), "fetch", total, sink))
+    outcomes = tuple(_told(track(download(finds, folder, web), "fetch", total, sink), total, sink))
     if keep and known is None and not so_far.notes:
         lines = [{"key": key}, *map(asdict, so_far.found)]
         write_atomic(file, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines).encode())
     return Gathered(outcomes, tuple(so_far.notes))
+
+
+def _told(outcomes: Iterable[Outcome], total: int, sink: Sink) -> Iterator[Outcome]:
+    """The same, with a line for logs after each class."""
+    start, done = time.perf_counter(), 0
+    for label, group in groupby(outcomes, key=lambda one: one.found.label):
+        members = list(group)
+        done += len(members)
+        line = f"{label}: {sum(isinstance(one, Fetched) for one in members)} of {len(members)} fetched"
+        sink(Event("fetch", done, total, time.perf_counter() - start, {"line": line}))
+        yield from members
 
 
 def _known(file: Path, key: str) -> list[Found] | None:

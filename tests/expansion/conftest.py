@@ -163,6 +163,13 @@ class Handler(BaseHTTPRequestHandler):
     def claims(self, side: str) -> None:
         self.say(claims(int(side), int(side)), Content_Type="image/png")
 
+    def file(self, *path: str) -> None:
+        self.say(Path("/", *map(unquote, path)).read_bytes(), Content_Type="image/jpeg")
+
+    def half(self, *path: str) -> None:
+        data = Path("/", *map(unquote, path)).read_bytes()
+        self.say(data[: len(data) // 2], Content_Type="image/jpeg")
+
     def html(self, *name: str) -> None:
         self.say(b"<!DOCTYPE html><html><body>Hot-linking is not allowed</body></html>", Content_Type="image/jpeg")
 

@@ -208,3 +208,29 @@ def test_a_source_without_a_class_says_so(drawn: Any, tmp_path: Path) -> None:
     shutil.copy(next((drawn.root / "train" / "boat").iterdir()), tmp_path / "more" / "zebra")
     with pytest.raises(DataError, match="no folder that is named for a class"):
         expand(RECIPE, drawn.root, tmp_path / "out", asked(tmp_path / "more"), cache=drawn.cache)
+
+
+def test_a_server_that_behaves_badly_gets_nothing_in(drawn: Any, server: Any, web: Any, tmp_path: Path) -> None:
+    right = sorted(drawn.more(tmp_path / "right", 6, seed=9).glob("boat/*"))
+    table = read(RECIPE, drawn.root)
+    leak = max((drawn.root / path for path in table.paths[table.split == TEST]), key=lambda file: file.stat().st_size)
+    known = sorted((drawn.root / "train" / "boat").glob("00*.jpg"))[0]
+    bad = {f"file{leak}": "test", f"file{known}": "train", f"half{right[0]}": "broken", f"file{right[1]}?again": "copy"}
+    bad |= dict.fromkeys(("endless", "gzip", "huge", "html/boat.jpg", "loop/1", "fails/99", "claims/30000"), "download")
+    urls = [*(f"file{file}" for file in right), *bad]
+    lines = ["url,label,author", *(f"{server.url(path)},boat,=cmd()" for path in urls)]
+    (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    wanted = Asked((f"csv(path={str(tmp_path / 'list.csv')!r})",), 100)
+    expand(RECIPE, drawn.root, tmp_path / "out", wanted, web=web, cache=drawn.cache)
+    taken = [row["url"] for row in rows_of(tmp_path / "out" / EXTRA)]
+    refused = {row["url"]: row["kind"] for row in rows_of(tmp_path / "out" / REFUSED)}
+    assert {path: refused.get(server.url(path)) for path in bad} == bad
+    assert len(taken) >= 4 and set(taken) <= {server.url(f"file{file}") for file in right}
+    assert len(taken) + len(refused) == len(urls)
+    assert {row["author"] for row in rows_of(tmp_path / "out" / EXTRA)} == {"'=cmd()"}
+
+
+def test_judging_wants_a_metric(drawn: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "medalist.cli", "expand", drawn.root, "--judge", "--out", tmp_path / "out"]
+    told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert told.returncode == 1 and "type --metric NAME" in told.stderr

@@ -14,6 +14,7 @@ from medalist.expansion import gather as gather_module
 from medalist.expansion.found import Fetched, Found
 from medalist.expansion.gather import FOUND, gather
 from medalist.expansion.web import Limits, Web
+from medalist.progress import Event
 
 WEB = Web(limits=Limits(free=0))
 
@@ -41,6 +42,13 @@ def test_sources_take_turns_and_each_file_comes_once(images: Path, tmp_path: Pat
     assert names(found.outcomes) == ["one/0.png", "two/0.png", "one/1.png", "two/1.png", "one/2.png"]
     assert all(isinstance(one, Fetched) for one in found.outcomes)
     assert found.notes == ()
+
+
+def test_logs_get_a_line_a_class(images: Path, tmp_path: Path) -> None:
+    (images / "one" / "1.png").write_bytes(b"<html>")
+    told: list[Event] = []
+    gather(calls(images)[:1], {"a": ""}, {"a": 3}, tmp_path / "out", web=WEB, sink=told.append)
+    assert [event.note["line"] for event in told if "line" in event.note] == ["a: 2 of 3 fetched"]
 
 
 def test_a_finished_search_is_kept_and_another_request_is_another(
