@@ -15,20 +15,18 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from medalist.data.decode import decode
 from medalist.data.describe import SPLIT_NAMES, class_counts, describe
 from medalist.data.facts import Facts
 from medalist.data.groupfile import groups_csv
 from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.table import TEST, ImageTable
-from medalist.errors import DataError, RecipeError
+from medalist.errors import RecipeError
 from medalist.pipeline.backbones import choose
 from medalist.pipeline.deep import Deep, look_deeper, pictures
 from medalist.pipeline.extraction import extract
-from medalist.pipeline.page import Cell, Section, png, wrapped
+from medalist.pipeline.page import Cell, Section, picture, png, wrapped
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
 from medalist.quality.findings import KINDS, Finding, findings, labels_of
@@ -221,14 +219,8 @@ def _sections(root: Path, rows: Sequence[Row]) -> list[Section]:
 
 
 def _cell(root: Path, row: Row) -> Cell | None:
-    """A picture in the middle of a square of paper; None where its file has changed meanwhile."""
-    try:
-        image = Image.fromarray(decode((root / row.path).read_bytes()))
-    except (OSError, DataError):
-        return None
-    width, height = (max(1, round(side * SIDE / max(image.size))) for side in image.size)
-    paper = Image.new("RGB", (SIDE, SIDE), "white")
-    paper.paste(image.resize((width, height)), ((SIDE - width) // 2, (SIDE - height) // 2))
+    """The picture; None where its file has changed meanwhile."""
+    shown = picture(root / row.path, SIDE)
     what = row.detail if row.kind in DEEP else row.label or row.split
     caption = f"{row.path.rpartition('/')[2]} {what}{f' #{row.cluster}' if row.cluster else ''}"
-    return Cell(np.asarray(paper), caption)
+    return None if shown is None else Cell(shown, caption)

@@ -91,7 +91,7 @@ def findings(table: ImageTable, facts: Sequence[Facts], group_N: np.ndarray | No
         group_N: which are one picture; None: as hashes say.
     """
     common = _commonly_grey(facts)
-    found = [one for row, fact in enumerate(facts) for one in _of_file(row, str(table.paths[row]), fact, common)]
+    found = [one for row, fact in enumerate(facts) for one in of_file(row, str(table.paths[row]), fact, common)]
     found += _of_clusters(table, facts, group_N)
     order = {kind: place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda one: (order[one.kind], one.cluster, one.row))
@@ -111,7 +111,7 @@ def _commonly_grey(facts: Sequence[Facts]) -> bool:
     return bool(modes) and 2 * sum(modes) > len(modes)
 
 
-def _of_file(row: int, path: str, fact: Facts, commonly_grey: bool) -> Iterator[Finding]:
+def of_file(row: int, path: str, fact: Facts, commonly_grey: bool) -> Iterator[Finding]:
     """What a file's own facts tell."""
     if not fact.hash and fact.reason in (NO_FILE.reason, os.strerror(errno.ENOENT)):
         yield Finding(row, "missing", fact.reason)

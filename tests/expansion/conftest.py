@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medalist.data.drawn import CLASSES, draw_competition, draw_image, jpeg
 from medalist.expansion.web import Limits, Outside, Web
 
 PUBLIC = "93.184.215.14"
@@ -161,6 +162,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def claims(self, side: str) -> None:
         self.say(claims(int(side), int(side)), Content_Type="image/png")
+
+    def file(self, *path: str) -> None:
+        self.say(Path("/", *map(unquote, path)).read_bytes(), Content_Type="image/jpeg")
+
+    def half(self, *path: str) -> None:
+        data = Path("/", *map(unquote, path)).read_bytes()
+        self.say(data[: len(data) // 2], Content_Type="image/jpeg")
 
     def html(self, *name: str) -> None:
         self.say(b"<!DOCTYPE html><html><body>Hot-linking is not allowed</body></html>", Content_Type="image/jpeg")
@@ -342,3 +350,34 @@ def recorded() -> Callable[[str], Any]:
 def draw() -> Callable[..., bytes]:
     """`draw(seed, kind="PNG")`: the bytes that the server gives for `/ok/SEED`."""
     return picture
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A drawn competition, a cache that knows its features, and more images of the same kind.
+
+    Args:
+        root: of the competition.
+        cache: folder of facts and features.
+    """
+
+    root: Path
+    cache: Path
+
+    def more(self, folder: Path, per_class: int, *, shift: int = 0, seed: int = 7) -> Path:
+        """A class folder each, with drawn images of the class `shift` places further."""
+        rng = np.random.default_rng(seed)
+        for place, name in enumerate(CLASSES):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            shown = CLASSES[(place + shift) % len(CLASSES)]
+            for number in range(per_class):
+                (folder / name / f"{shown}-{number:03d}.jpg").write_bytes(jpeg(draw_image(shown, rng), rng))
+        return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Few labelled images, so that more of them help."""
+    folder = tmp_path_factory.mktemp("expansion")
+    draw_competition(folder / "data", seed=2, num_train=130, num_test=12)
+    return Drawn(folder / "data", folder / "cache")
