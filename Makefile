@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 SIZE := $(if $(TORCH_INDEX),about 1.5 GB,about 5.5 GB on disk; with TORCH_INDEX=https://download.pytorch.org/whl/cpu about 1.5 GB)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench constraints clean
+.PHONY: help demo test test-slow check docs format bench constraints clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,11 +28,15 @@ test: $(VENV)/.test  ## run the tests, except the slow ones
 test-slow: $(VENV)/.test  ## run the slow tests
 	$(BIN)/python -m pytest -n 2 -m slow
 
-check: $(VENV)/.test  ## formatting, lint, types, and who imports whom
+check: $(VENV)/.test  ## formatting, lint, types, who imports whom, and the docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+docs: $(VENV)/.test  ## build the docs into build/docs; a warning is an error
+	$(BIN)/python -m sphinx -b html --fresh-env --fail-on-warning --quiet docs build/docs
 
 format: $(VENV)/.test  ## format and mend what ruff can
 	$(BIN)/ruff format .
@@ -63,7 +67,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install-demo
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab, httpx2 and playwright (about 0.8 GB)"
+	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab, httpx2, Sphinx and playwright (about 0.9 GB)"
 	@$(MAKE) --no-print-directory install-test
 
 # Tests of the report drive Debian's Chromium: installed where we may, else they say that they are skipped.
@@ -78,6 +82,6 @@ install-demo:
 	@touch $(VENV)/.demo
 
 install-test:
-	$(INSTALL) --editable '.[openvino,export,augment,search,quality,expand,dev]'
+	$(INSTALL) --editable '.[openvino,export,augment,search,quality,expand,docs,dev]'
 	@$(CHROMIUM)
 	@touch $(VENV)/.test

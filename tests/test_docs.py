@@ -20,8 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 WRITEUPS = (ROOT / "docs" / "WRITEUPS.md").read_text(encoding="utf-8")
 VERBS = ("ablate", "search", "rank", "run")
 EXAMPLES = [
-    shlex.split(line.replace("...", "DATA --metric accuracy 'finetune={}'"), comments=True)[1:]
-    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    shlex.split(
+        line.replace("...", "DATA --metric accuracy 'finetune={}'").replace("my.yaml", "mushrooms"), comments=True
+    )[1:]
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     for line in map(str.strip, file.read_text(encoding="utf-8").splitlines())
     if line.startswith(tuple(f"medalist {verb} " for verb in VERBS))
 ]

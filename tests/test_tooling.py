@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-EXTRAS = {"openvino", "augment", "search", "quality", "expand", "ddgs", "web", "ray", "export", "kaggle", "dev"}
+EXTRAS = {"openvino", "augment", "search", "quality", "expand", "ddgs", "web", "ray", "export", "kaggle", "docs", "dev"}
 
 
 def tracked_files() -> list[Path]:
@@ -63,7 +63,7 @@ def test_torch_is_new_enough_to_work_with_torchvision() -> None:
     assert "torch>=2.14" in PROJECT["dependencies"]
 
 
-@pytest.mark.parametrize("target", ["help", "demo", "test", "test-slow", "check", "bench", "clean"])
+@pytest.mark.parametrize("target", ["help", "demo", "test", "test-slow", "check", "docs", "bench", "clean"])
 def test_make_target_parses(target: str) -> None:
     done = make(target)
     assert done.returncode == 0, done.stderr

@@ -23,8 +23,8 @@ class DataSection(Section):
     layout: str | None = Field(None, description="layout name, where several fit or none does")
     sample: str | None = Field(None, description="sample submission, relative to the data folder")
     labels: str | None = Field(None, description="CSV or JSON file with the training labels")
-    id_column: str | None = None
-    label_column: str | None = None
+    id_column: str | None = Field(None, description="column of `labels` that names images")
+    label_column: str | None = Field(None, description="column with class or tags")
     group_column: str | None = Field(None, description="rows of one group share a fold")
     weight_column: str | None = Field(None, description="what each row counts in learning; 1 is the usual")
     quarantine: str | None = Field(
@@ -46,8 +46,8 @@ class DataSection(Section):
 class FoldSection(Section):
     """How training rows are divided for out-of-fold predictions."""
 
-    k: int = Field(5, ge=3, le=50, description="with two, no fold would be left to choose a penalty on")
-    seed: int = 0
+    k: int = Field(5, ge=3, le=50, description="how many; with two, none would be left to choose a penalty on")
+    seed: int = Field(0, description="of the draw of folds")
     file: str | None = Field(None, description="folds.csv of another run, or of `medalist folds`: the same folds")
     groups: str | None = Field(None, description="groups.csv of `medalist check --out`: further images that stay whole")
     duplicates: bool = Field(True, description="equal bytes, equal pixels and near-duplicates share a fold")
@@ -74,9 +74,9 @@ class PhaseSection(Section):
 class RampSection(Section):
     """Epochs without augmentation at first, with less and less towards the end, without at last."""
 
-    first: int = Field(0, ge=0)
-    fade: int = Field(0, ge=0)
-    last: int = Field(0, ge=0)
+    first: int = Field(0, ge=0, description="epochs without")
+    fade: int = Field(0, ge=0, description="epochs with less and less")
+    last: int = Field(0, ge=0, description="epochs without, at the end")
 
 
 class FinetuneSection(Section):
@@ -103,8 +103,10 @@ class FinetuneSection(Section):
         False, description="by the size of each weight (ASAM); the radius is then ten times as large"
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of an average of the weights, which then answers")
-    batchnorm: Literal["frozen", "affine-frozen", "train"] = "frozen"
-    batch: int = Field(32, ge=1, le=65536)
+    batchnorm: Literal["frozen", "affine-frozen", "train"] = Field(
+        "frozen", description="statistics and weights stay | statistics move | both move"
+    )
+    batch: int = Field(32, ge=1, le=65536, description="images a step")
     clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor has it")
     holdout: bool = Field(False, description="one training, scored on fold 0 alone, in place of one for each fold")
@@ -198,7 +200,7 @@ class RulesSection(Section):
 class Recipe(Section):
     """Everything that decides the bytes of a run, apart from the data and the weights themselves."""
 
-    metric: str
+    metric: str = Field(description="what to be best at; docs/DECIDING.md")
     data: DataSection = DataSection()
     backbones: tuple[str, ...] = Field((), description="cards, timm names, `embedded`; empty: the recommended one")
     cards: str | None = Field(None, description="folder of cards (JSON beside safetensors)")
@@ -206,15 +208,15 @@ class Recipe(Section):
         (), description="input side in pixels, or several; empty: the weights' own"
     )
     resize: Literal["crop", "squash", "letterbox"] | None = Field(None, description="null: the weights' own")
-    views: tuple[str, ...] = ("center", "flip")
+    views: tuple[str, ...] = Field(("center", "flip"), description="ways to show an image; each costs a pass")
     fuse: Literal["features", "answers"] = Field(
         "features", description="views side by side as features, or each answered by itself, the answers weighed"
     )
     taps: tuple[str, ...] = Field(("pooled", "middle"), description="what is read off a forward pass")
     normalise: Literal["none", "l1", "l2"] = Field("none", description="rows of each space to a norm of 1")
-    runtime: str = "auto"
+    runtime: str = Field("auto", description="by what passes run: auto | measured | torch_f32, openvino_bf16, ...")
     folds: FoldSection = FoldSection()
-    heads: tuple[str, ...] = ("ridge", "logistic")
+    heads: tuple[str, ...] = Field(("ridge", "logistic"), description="learners on frozen features; [] for none")
     members: Literal["fused", "each", "both"] = Field(
         "fused",
         description="heads on all backbones side by side, on each (in each size) alone, or both",
@@ -228,7 +230,7 @@ class Recipe(Section):
     pseudo: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="what each test image counts, under the labels a model gives it"
     )
-    ensemble: str = "blend"
+    ensemble: str = Field("blend", description="how members become one")
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
     test_prior: Literal["train", "tested"] = Field(
         "train", description="tested: class frequencies of the test set are followed where they are found to differ"
@@ -240,7 +242,7 @@ class Recipe(Section):
         "list", description="use: a test image that shows a labelled picture is answered by its label"
     )
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
-    seed: int = 0
+    seed: int = Field(0, description="of heads and fine-tuning")
     rules: RulesSection = Field(RulesSection(), description="of the competition; they decide no byte of a run")
 
     @field_validator("finetune", mode="before")
