@@ -142,7 +142,7 @@ def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:
         prob_NC, fold_N = out_of_fold(recipe, seen.x_ND, seen.y, seen.group_N, num_classes=num_classes, sink=sink)
     except DataError as error:
         return Deep(told=[f"labels: not doubted, {error}"])
-    judged_N = _judged(seen.y, fold_N)
+    judged_N = labels.judged(seen.y, fold_N)
     flagged = np.flatnonzero(labels.suspects(prob_NC, seen.y) & judged_N)
     worst = flagged[np.argsort(labels.label_quality(prob_NC, seen.y)[flagged], kind="stable")]
     found = [Finding(int(seen.rows_N[i]), "label", _preferred(seen.table, seen.y, prob_NC, i)) for i in worst]
@@ -183,15 +183,6 @@ def out_of_fold(
     options: dict[str, Any] = {"num_classes": num_classes, "seed": recipe.seed, "sink": sink}
     runs = (crossval(heads.bind(head), x_ND, y, fold_N, nobody, **options)[1] for head in recipe.heads)
     return np.asarray(sum(run.oof_NC for run in runs) / np.float32(len(recipe.heads))), fold_N
-
-
-def _judged(y: Any, fold_N: np.ndarray) -> np.ndarray:
-    """(N,) bool: rows whose class the model that answered them has met; of tags all."""
-    if y.ndim == 2:
-        return np.ones(len(fold_N), bool)
-    met_KC = np.zeros((int(fold_N.max()) + 1, int(y.max()) + 1), bool)
-    met_KC[fold_N, y] = True
-    return np.asarray((met_KC.sum(axis=0) > 1)[y])
 
 
 def _preferred(table: ImageTable, y: Any, prob_NC: np.ndarray, i: int) -> str:

@@ -21,8 +21,8 @@ import numpy as np
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted, State
 from medalist.predictions import Predictions
+from medalist.quality import labels
 from medalist.quality.actions import actions
-from medalist.quality.labels import suspects as suspects_of
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.store import write_atomic
@@ -92,7 +92,9 @@ def _without_doubt(action: Bound[Any], task: Task, lesson: Lesson, prob_NC: np.n
     """
     own = present(np.flatnonzero(task.fold_N[lesson.rows] >= 0), lesson.weight_n)
     prob_nC, own_y = prob_NC[lesson.rows[own]], lesson.y[own]
-    y_own, factor_own = action(prob_nC, own_y, suspects_of(prob_nC, own_y))
+    # No model has met a class that lies in one of the folds alone: to doubt it would be to lose it.
+    doubted = labels.suspects(prob_nC, own_y) & labels.judged(own_y, task.fold_N[lesson.rows[own]])
+    y_own, factor_own = action(prob_nC, own_y, doubted)
     y, factor_n = lesson.y.copy(), np.ones(len(lesson.rows))
     factor_n[own] = factor_own
     if not is_tags(y):

@@ -85,3 +85,17 @@ def cleanlab_filter() -> Any:
     except ImportError as error:
         raise MissingExtraError("label errors need cleanlab: pip install 'medalist[quality]'") from error
     return find_label_issues
+
+
+def judged(y: Any, fold_N: np.ndarray) -> np.ndarray:
+    """(N,) bool: rows whose class the model that answered them has met, out of fold; of tags all.
+
+    Args:
+        y: class indices (N,), or tags (N, C).
+        fold_N: (N,) fold of each row, from 0 on.
+    """
+    if y.ndim == 2:
+        return np.ones(len(fold_N), bool)
+    met_KC = np.zeros((int(fold_N.max()) + 1, int(y.max()) + 1), bool)
+    met_KC[fold_N, y] = True
+    return np.asarray((met_KC.sum(axis=0) > 1)[y])

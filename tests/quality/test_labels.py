@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.metrics import average_precision_score
 
-from medalist.quality.labels import DOUBT, label_quality, suspect_tags, suspects, tag_quality
+from medalist.quality.labels import DOUBT, judged, label_quality, suspect_tags, suspects, tag_quality
 
 
 def answers(rng: np.random.Generator, y_N: np.ndarray, num_classes: int, skill: float) -> np.ndarray:
@@ -93,3 +93,9 @@ def test_odd_inputs_are_answered_without_a_word(
 def test_of_one_class_nothing_is_flagged() -> None:
     prob_NC = answers(np.random.default_rng(0), np.ones(40, int), 3, -3.0)
     assert not suspects(prob_NC, np.ones(40, int)).any()
+
+
+def test_rows_of_a_class_in_one_fold_are_not_judged() -> None:
+    y, fold_N = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 1, 1])
+    assert judged(y, fold_N).tolist() == [True, True, True, True, False, False]
+    assert judged(np.eye(3)[y], fold_N).all()
