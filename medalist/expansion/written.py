@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medalist.data.textfiles import guarded
 from medalist.expansion.found import Refused
 from medalist.expansion.screen import Screened, Verdict
 from medalist.ledger import write_json
-from medalist.pipeline.audit import FORMULA
 from medalist.store import write_atomic
 
 EXTRA, REFUSED, SUMMARY = "extra.csv", "refused.csv", "summary.json"
@@ -51,8 +51,8 @@ def write(folder: Path, screened: Screened, refused: Sequence[Refused], facts: d
     """
     taken = [verdict for verdict in screened.verdicts if not verdict.kind]
     write_atomic(folder / EXTRA, _csv(COLUMNS, [_cells(verdict) for verdict in taken]))
-    rows = [[*_cells(verdict), verdict.kind, _guarded(verdict.reason)] for verdict in screened.verdicts if verdict.kind]
-    rows += [[*_found_cells(one), "download", _guarded(one.reason)] for one in refused]
+    rows = [[*_cells(verdict), verdict.kind, guarded(verdict.reason)] for verdict in screened.verdicts if verdict.kind]
+    rows += [[*_found_cells(one), "download", guarded(one.reason)] for one in refused]
     write_atomic(folder / REFUSED, _csv((*COLUMNS, *WHY), rows))
     summary = {**facts, "classes": summary_of(screened, refused)}
     write_json(folder / SUMMARY, summary)
@@ -92,11 +92,7 @@ def _found_cells(one: Refused) -> list[str]:
     """A row of what was found; the file's own cells are empty."""
     found = one.found
     people = [found.page, found.licence, found.licence_url, found.author, found.query]
-    return ["", "", found.label, WEIGHT, _guarded(found.source), found.url, *map(_guarded, people), ""]
-
-
-def _guarded(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return ["", "", found.label, WEIGHT, guarded(found.source), found.url, *map(guarded, people), ""]
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:

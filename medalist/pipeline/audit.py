@@ -22,6 +22,7 @@ from medalist.data.groupfile import groups_csv
 from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.table import TEST, ImageTable
+from medalist.data.textfiles import guarded
 from medalist.errors import RecipeError
 from medalist.pipeline.backbones import choose
 from medalist.pipeline.deep import Deep, look_deeper, pictures
@@ -40,7 +41,6 @@ TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
 QUARANTINE, GROUPS = "quarantine.csv", "groups.csv"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
 DOUBTFUL = ("truncated", "unreadable", "conflict", "placeholder", "label", "blank", "outlier")  # worth a quarantine
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
 
 
@@ -178,7 +178,7 @@ def _csv(rows: Sequence[Row]) -> bytes:
     writer.writerow(COLUMNS)
     for row in rows:
         cells = [str(getattr(row, name)) for name in COLUMNS]
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
+        writer.writerow([guarded(cell) for cell in cells])
     return text.getvalue().encode()
 
 

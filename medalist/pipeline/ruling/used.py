@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medalist.backbones import Backbone
+from medalist.data.textfiles import unguarded
 from medalist.errors import DataError
 from medalist.pipeline.backbones import open_backbones, tuned_backbones
 from medalist.recipe import Recipe
@@ -142,8 +143,7 @@ def _weights(backbone: Backbone) -> Weights:
 
 def _plain(cell: str | None) -> str:
     """A cell without the guard against formulas; of a short row the missing ones are empty."""
-    text = (cell or "").strip()
-    return text[1:] if text.startswith(FORMULA) else text
+    return unguarded((cell or "").strip())
 
 
 def _each_once(items: Iterable[Any]) -> tuple[Any, ...]:
