@@ -31,6 +31,7 @@ WRITTEN = (
     "sample_submission.csv",
     "folds.csv",
     "scored.csv",
+    "suspects.csv",
     "decision.json",
     "unseen.npy",
     "rejected.csv",

@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from medalist.backbones.runtimes import AUTO, RUNTIMES
 from medalist.backbones.taps import TAPS
-from medalist.data.table import ImageTable
+from medalist.data.table import TEST, ImageTable
 from medalist.decisions.rules import rules
 from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
@@ -25,6 +26,7 @@ from medalist.pipeline.learners import num_members
 from medalist.pipeline.ruling.breaches import rule_faults
 from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
 from medalist.pipeline.tuning.disk import disk_faults
+from medalist.quality.actions import actions
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
@@ -44,6 +46,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *(f"{fault}; one of yours needs --allow-code" for fault in _unbound("metric", metrics.bind, [recipe.metric])),
         *_unbound("heads", heads.bind, recipe.heads),
         *_unbound("ensemble", ensembles.bind, [recipe.ensemble]),
+        *_unbound("suspects", actions.bind, [recipe.suspects] if recipe.suspects else []),
         *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
         *_unknown("views", recipe.views, tuple(VIEWS)),
         *_unknown("taps", recipe.taps, TAPS),
@@ -51,6 +54,7 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unopened(recipe),
         *_no_folds(recipe),
         *_no_lists(recipe),
+        *_untaught(recipe),
         *rule_faults(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
@@ -73,6 +77,7 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
     if recipe.data.positive is not None:
         faults += _positive(recipe.data.positive, table)
     faults += _unmet(recipe, table)
+    faults += _unlearnable(recipe, table)
     labelled = len(table.labelled())
     if labelled < recipe.folds.k:
         faults.append(f"folds.k: {recipe.folds.k} folds need as many labelled images, there are {labelled}")
@@ -160,6 +165,12 @@ def _unusable(recipe: Recipe) -> Iterator[str]:
     bound = [heads.bind(text) for text in recipe.heads]
     if len({head.text for head in bound}) < len(bound):
         yield f"heads: {', '.join(recipe.heads)} name one head twice"
+    if recipe.suspects:
+        labels, action = np.array([0, 1] * 3, np.int32), actions.bind(recipe.suspects)
+        if action.facts.get("flags", True) and find_spec("cleanlab") is None:
+            yield "suspects: label errors need cleanlab: pip install 'medalist[quality]'"
+        y = np.eye(2, dtype=bool)[labels] if action.facts["tasks"] == ("tags",) else labels
+        yield from _tried("suspects", partial(action, np.eye(2)[labels], y, labels > 2))
     for head in bound:
         if "binary" in head.facts["tasks"]:
             yield from _tried(head.text, partial(_try_head, head, x_ND, y_N))
@@ -239,6 +250,24 @@ def _no_lists(recipe: Recipe) -> Iterator[str]:
     for folder in recipe.extra:
         if not (Path(folder) / EXTRA_FILE).is_file():
             yield f"extra: there is no {EXTRA_FILE} in {folder!r}; name the folder of a medalist expand"
+
+
+def _untaught(recipe: Recipe) -> Iterator[str]:
+    """Lessons that networks do not take."""
+    for key in ("suspects", "pseudo"):
+        if getattr(recipe, key) is not None and recipe.finetune is not None:
+            yield f"{key}: heads on frozen features alone are taught so, networks are not; leave {key} or finetune out"
+
+
+def _unlearnable(recipe: Recipe, table: ImageTable) -> Iterator[str]:
+    """Lessons must fit the dataset."""
+    if recipe.suspects is not None:
+        action = actions.bind(recipe.suspects)
+        if table.task not in action.facts["tasks"]:
+            fit = [name for name in actions if table.task in actions.bind(name).facts["tasks"]]
+            yield f"suspects: {action.name} is not for {table.task}; actions that are: {', '.join(fit)}"
+    if recipe.pseudo is not None and not (table.split == TEST).any():
+        yield "pseudo: there are no test images to learn from; leave it out"
 
 
 def _unwritable(root: Path, out: Path) -> Iterator[str]:

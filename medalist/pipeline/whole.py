@@ -25,6 +25,7 @@ from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.holdout import HELD, holdout_notes, holds_out, scored
 from medalist.pipeline.kept import save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
+from medalist.pipeline.lessons import pseudo_notes, save_suspects
 from medalist.pipeline.outcome import DECISION, SUBMISSION
 from medalist.pipeline.ruling.breaches import check_rules, unknowns
 from medalist.pipeline.ruling.disclosure import save_disclosure
@@ -88,6 +89,7 @@ def carry_out(
         save_rejected([*table.rejected, *features.rejected, *extra], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
+        log.notes += [*save_suspects(recipe, runs, out), *pseudo_notes(recipe, int(features.readable_M.sum()))]
     if recipe.finetune is not None:
         with stage("tune", log.sink, log.seconds):
             runs += way.tune(recipe, features, folds, out, cache=cache, sink=log.sink)

@@ -35,7 +35,7 @@ from medalist.training.crossings import Crossings
 from medalist.training.feeds import Batch, Images
 from medalist.training.heads.contract import link
 from medalist.training.judging import finish_epoch
-from medalist.training.losses import losses
+from medalist.training.losses import losses, weighed
 from medalist.training.mixing import mixes
 from medalist.training.network import Network
 from medalist.training.neural.heads import AngularMargin, draws, set_draws
@@ -226,22 +226,10 @@ class Training:
         """The task's loss and the auxiliary one, 0 without such columns."""
         own, others = slice(self.images.num_classes), slice(self.images.num_classes, None)
         own_BC, others_BE, weight_B1 = self.images.parts(target_BT)
-        if self.images.weight_N is None:
-            loss = self.loss(logit_BT[:, own], own_BC, count_C=self.count_C)
-        else:
-            loss = self.weighed(logit_BT[:, own], own_BC, weight_B1[:, 0])
+        loss = weighed(self.loss, logit_BT[:, own], own_BC, weight_B1 / self.mean_weight, self.count_C)
         if self.images.auxiliary is None:
             return [loss, torch.zeros(())]
         return [loss, self.images.auxiliary.loss(logit_BT[:, others], others_BE)]
-
-    def weighed(self, logit_BC: Tensor, target_BC: Tensor, weight_B: Tensor) -> Tensor:
-        """The mean over the batch of each row's loss times its weight over the mean weight of all rows.
-
-        A loss is a mean over rows, so that of one row alone it is that row's.
-        """
-        rows = zip(logit_BC, target_BC, strict=True)
-        loss_B = torch.stack([self.loss(logit[None], target[None], count_C=self.count_C) for logit, target in rows])
-        return (loss_B * weight_B).mean() / self.mean_weight
 
     def precision(self) -> AbstractContextManager[Any]:
         """The context in which the network runs."""

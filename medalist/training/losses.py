@@ -171,6 +171,20 @@ def missing(logits_BC: Tensor, target_BC: Tensor, *, count_C: Tensor, share: flo
     return -(target_BC * log_p_BC + (1 - target_BC) * log_not_BC).mean()
 
 
+def weighed(
+    loss: Callable[..., Tensor], logits_BC: Tensor, target_BC: Tensor, weight_B1: Tensor, count_C: Tensor
+) -> Tensor:
+    """The mean over the batch of each row's loss times its weight: a loss of one row alone is that row's.
+
+    Without weights, (B, 0), it is the loss itself.
+    """
+    if not weight_B1.shape[1]:
+        return loss(logits_BC, target_BC, count_C=count_C)
+    rows = zip(logits_BC, target_BC, strict=True)
+    loss_B = torch.stack([loss(logit_C[None], target_C[None], count_C=count_C) for logit_C, target_C in rows])
+    return (loss_B * weight_B1[:, 0]).mean()
+
+
 def class_weights(count_C: Tensor) -> Tensor:
     """n / (C * count): every class has the same say, and a training row weighs 1 on average (King & Zeng 2001).
 

@@ -38,6 +38,25 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some rows of a source, in any order, and any of them more than once."""
+
+    source: Source
+    index_n: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index_n)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, D)."""
+        return (len(self), *self.source.shape[1:])
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.source[self.index_n[rows]]
+
+
+@dataclass(frozen=True)
 class Rows:
     """Standardised rows of a source."""
 
