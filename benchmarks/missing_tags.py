@@ -2,11 +2,11 @@
 
 A share of the true tags is dropped at random from the labels that are learnt from, that penalties and epochs are chosen
 by and that rules are fitted on; scores are of complete tags of rows that nothing saw. Frozen heads (ridge, logistic,
-blended) are cross-validated; targets of fold k's model are completed by models that saw neither the row's fold nor k,
-its penalty is chosen by the tags that are set. A small network (dropout, 256 units, AdamW) stands for fine-tuning: its
-epochs are the best by the incomplete tags. Paired gains on doing nothing: of F1 over images (errors over groups of
-them, their gains averaged over draws), of mean average precision within folds (errors over folds, root mean square over
-draws). Truth is what complete labels would have gained.
+blended) are cross-validated, with `suspects: complete(share=0.3)` or without, decided by `expected_f` or by
+`expected_f(missing=0.3)`. A small network (dropout, 256 units, AdamW) stands for fine-tuning: its epochs are the best
+by the incomplete tags. Paired gains on doing nothing: of F1 over images (errors over groups of them, their gains
+averaged over draws), of mean average precision within folds (errors over folds, root mean square over draws). Truth is
+what complete labels would have gained.
 
     python benchmarks/missing_tags.py [--data movie-posters --cards DIR] [--seeds 10] [--dropped 0.3]
 """
@@ -109,44 +109,34 @@ def drawn_once(part: str, work, seed: int, real: Rows | None, dropped: float, sa
 def by_heads(rows: Rows, set_NC: np.ndarray, fold_N: np.ndarray, seed: int) -> Iterator[tuple[str, Told]]:
     """Heads on frozen features."""
     knowing = f"expected_f(missing={SHARE})"
-    plain_NRC = np.stack([run.oof_NC for _, run in fitted(rows.x_ND, set_NC, fold_N, seed)], axis=1)
-    soft_NRC = completed(rows.x_ND, set_NC, fold_N, seed)
+    plain_NRC = oof(rows.x_ND, set_NC, fold_N, seed)
+    soft_NRC = oof(rows.x_ND, set_NC, fold_N, seed, f"complete(share={SHARE})")
     yield "nothing", decided(plain_NRC, set_NC, fold_N)
     yield "soft targets", decided(soft_NRC, set_NC, fold_N)
     yield "decision", decided(plain_NRC, set_NC, fold_N, knowing)
     yield "both", decided(soft_NRC, set_NC, fold_N, knowing)
-    true_NRC = np.stack([run.oof_NC for _, run in fitted(rows.x_ND, rows.y_NC, fold_N, seed)], axis=1)
-    yield "truth", decided(true_NRC, rows.y_NC, fold_N)
+    yield "truth", decided(oof(rows.x_ND, rows.y_NC, fold_N, seed), rows.y_NC, fold_N)
 
 
-def fitted(x_ND: np.ndarray, y_NC: np.ndarray, fold_N: np.ndarray, seed: int, calls=HEADS) -> list:
-    """Each head, cross-validated."""
-    from medalist.training.crossval import crossval
+def oof(x_ND: np.ndarray, y_NC: np.ndarray, fold_N: np.ndarray, seed: int, suspects: str | None = None) -> np.ndarray:
+    """(N, R, C) out of fold, as a run with the recipe key `suspects` makes them."""
+    from medalist.pipeline.lessons import relearnt
+    from medalist.progress import ignore
+    from medalist.recipe import load_recipe
+    from medalist.training.choice import Task
+    from medalist.training.crossval import answer_view, crossval
     from medalist.training.heads import heads
 
-    num_tags = y_NC.shape[1]
-    return [crossval(heads.bind(call), x_ND, y_NC, fold_N, x_ND[:0], num_classes=num_tags, seed=seed) for call in calls]
-
-
-def completed(x_ND: np.ndarray, set_NC: np.ndarray, fold_N: np.ndarray, seed: int) -> np.ndarray:
-    """(N, R, C) out of fold, models on targets completed by others that saw neither their fold nor the row's.
-
-    Penalties are those that were chosen on the tags that are set.
-    """
-    from medalist.quality.missing import complete
-    from medalist.training import heads
-
-    prob_NRC = np.empty((len(x_ND), len(HEADS), set_NC.shape[1]), np.float32)
-    for k in range(NUM_FOLDS):
-        outside = fold_N != k
-        inner_N = np.where(fold_N > k, fold_N - 1, fold_N)[outside]
-        for place, (_, run) in enumerate(fitted(x_ND[outside], set_NC[outside], inner_N, seed)):
-            chosen = f"{HEADS[place]}(penalty={run.meta['penalties'][-1]}"
-            chosen += f", temperature={run.meta['temperatures'][-1]})" if HEADS[place] == "ridge" else ")"
-            target_NC = complete(run.oof_NC, set_NC[outside], share=SHARE)
-            ((model, _),) = fitted(x_ND[outside], target_NC, inner_N, seed, calls=(chosen,))
-            prob_NRC[~outside, place] = heads.predict(chosen, model.refit, x_ND[~outside])
-    return prob_NRC
+    parts, num_tags = [], y_NC.shape[1]
+    recipe = load_recipe(metric="f1_samples", suspects=suspects)
+    for call in HEADS:
+        task = Task(heads.bind(call), csr_array(y_NC), fold_N, NUM_FOLDS, num_tags, seed, ignore)
+        fitted, run = crossval(task.head, x_ND, task.y, fold_N, x_ND[:0], num_classes=num_tags, seed=seed)
+        if suspects is not None:
+            fitted, _ = relearnt(recipe, task, fitted, run.oof_NC, x_ND, x_ND[:0])
+            run = answer_view(fitted, x_ND, fold_N, x_ND[:0])
+        parts.append(run.oof_NC)
+    return np.stack(parts, axis=1)
 
 
 def decided(prob_NRC: np.ndarray, y_NC: np.ndarray, fold_N: np.ndarray, rule: str | None = None) -> Told:

@@ -166,8 +166,11 @@ def _unusable(recipe: Recipe) -> Iterator[str]:
     if len({head.text for head in bound}) < len(bound):
         yield f"heads: {', '.join(recipe.heads)} name one head twice"
     if recipe.suspects:
-        labels = np.array([0, 1] * 3, np.int32)
-        yield from _tried("suspects", partial(actions.bind(recipe.suspects), np.eye(2)[labels], labels, labels > 2))
+        labels, action = np.array([0, 1] * 3, np.int32), actions.bind(recipe.suspects)
+        if action.facts.get("flags", True) and find_spec("cleanlab") is None:
+            yield "suspects: label errors need cleanlab: pip install 'medalist[quality]'"
+        y = np.eye(2, dtype=bool)[labels] if action.facts["tasks"] == ("tags",) else labels
+        yield from _tried("suspects", partial(action, np.eye(2)[labels], y, labels > 2))
     for head in bound:
         if "binary" in head.facts["tasks"]:
             yield from _tried(head.text, partial(_try_head, head, x_ND, y_N))
@@ -252,12 +255,10 @@ def _no_lists(recipe: Recipe) -> Iterator[str]:
 
 
 def _untaught(recipe: Recipe) -> Iterator[str]:
-    """Lessons that networks do not take, and what suspects are found by."""
+    """Lessons that networks do not take."""
     for key in ("suspects", "pseudo"):
         if getattr(recipe, key) is not None and recipe.finetune is not None:
             yield f"{key}: heads on frozen features alone are taught so, networks are not; leave {key} or finetune out"
-    if recipe.suspects is not None and find_spec("cleanlab") is None:
-        yield "suspects: label errors need cleanlab: pip install 'medalist[quality]'"
 
 
 def _unlearnable(recipe: Recipe, table: ImageTable) -> Iterator[str]:

@@ -92,16 +92,18 @@ def _without_doubt(action: Bound[Any], task: Task, lesson: Lesson, prob_NC: np.n
     """
     own = present(np.flatnonzero(task.fold_N[lesson.rows] >= 0), lesson.weight_n)
     prob_nC, own_y = prob_NC[lesson.rows[own]], lesson.y[own]
-    # No model has met a class that lies in one of the folds alone: to doubt it would be to lose it.
-    doubted = labels.suspects(prob_nC, own_y) & labels.judged(own_y, task.fold_N[lesson.rows[own]])
+    doubted = np.zeros(len(own), bool)
+    if action.facts.get("flags", True):
+        doubted = _doubted(prob_nC, own_y, task.fold_N[lesson.rows[own]])
     y_own, factor_own = action(prob_nC, own_y, doubted)
-    y, factor_n = lesson.y.copy(), np.ones(len(lesson.rows))
+    y, factor_n = lesson.y, np.ones(len(lesson.rows))
     factor_n[own] = factor_own
-    if not is_tags(y):
+    if y_own is not own_y:
+        y = targets(y, prob_NC.shape[1]) if is_tags(y) else y.copy()
         y[own] = y_own
     weight_n = factor_n if lesson.weight_n is None else factor_n * lesson.weight_n
     kept = np.flatnonzero(weight_n > 0)
-    changed = np.flatnonzero((factor_own != 1) | (False if is_tags(y) else y_own != own_y))
+    changed = np.flatnonzero((factor_own != 1) | _differ(y_own, own_y))
     right = _right(prob_nC, own_y)
     found = [
         Suspect(int(lesson.rows[own[i]]), float(factor_own[i]), -1 if is_tags(y) else int(y_own[i]), float(right[i]))
@@ -109,6 +111,19 @@ def _without_doubt(action: Bound[Any], task: Task, lesson: Lesson, prob_NC: np.n
     ]
     weights = None if (weight_n[kept] == 1).all() else weight_n[kept].astype(np.float32)
     return Lesson(lesson.rows[kept], y[kept], weights), found
+
+
+def _differ(y: Any, own: Any) -> np.ndarray:
+    """(n,) bool: rows of another label; of tags, those with a tag that is learnt as the other way round."""
+    if not is_tags(own):
+        return np.asarray(y != own)
+    far_nC = np.abs(targets(y, own.shape[1]) - targets(own, own.shape[1]))
+    return np.asarray(far_nC.max(axis=1, initial=0.0) >= 0.5)
+
+
+def _doubted(prob_nC: np.ndarray, y: Any, fold_n: np.ndarray) -> np.ndarray:
+    """(n,) bool: suspects. No model has met a class that lies in one of the folds alone: to doubt it is to lose it."""
+    return np.asarray(labels.suspects(prob_nC, y) & labels.judged(y, fold_n))
 
 
 def _right(prob_nC: np.ndarray, y: Any) -> np.ndarray:
@@ -156,6 +171,7 @@ def told(found: Sequence[Suspect], recipe: Recipe, ids: np.ndarray, classes: Seq
         has = [int(y[one.row])] if not is_tags(y) else y[[one.row]].indices.tolist()
         label = "|".join(classes[c] for c in has)
         done = f"relabel to {classes[one.y]}" if name == "relabel" else f"{name} to {one.weight:g}"
+        done = "complete" if name == "complete" else done
         rows.append([str(ids[one.row]), label, "drop" if one.weight == 0 else done, round(one.prob, 6)])
     return rows
 

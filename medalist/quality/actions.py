@@ -1,8 +1,9 @@
 """What a model learns of labels that look wrong: actions on suspects, each an experiment and never automatic.
 
 An action is a function `(prob_nC, y, suspect_n, ...) -> (labels to learn, factors of the weights)`, registered with
-the `tasks` it is for. It sees probabilities by models that knew neither a row nor the rows that are to be scored; which
-rows are suspects is for `labels.suspects` to say. Half of them are right on average.
+the `tasks` it is for, and with `flags=False` where it looks at no suspects. It sees probabilities by models that knew
+neither a row nor the rows that are to be scored; which rows are suspects is for `labels.suspects` to say. Half of them
+are right on average. Tags may come back as shares in [0, 1].
 
 Axes: n rows that may be learnt from, C classes.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from medalist.errors import RecipeError
+from medalist.quality.missing import completed
 from medalist.registry import Registry
 
 Acted = tuple[Any, np.ndarray]
@@ -64,3 +66,21 @@ def relabel(prob_nC: np.ndarray, y: np.ndarray, suspect_n: np.ndarray, *, least:
         raise RecipeError(f"relabel got least={least!r}; give a probability from 0 to 1, such as 0.9")
     sure_n = suspect_n & (prob_nC.max(axis=1) >= least)
     return np.where(sure_n, prob_nC.argmax(axis=1), y).astype(y.dtype), np.ones(len(y))
+
+
+@actions(tasks=("tags",), flags=False)
+def complete(prob_nC: np.ndarray, y: Any, suspect_n: np.ndarray, *, share: float | None = None) -> Acted:
+    """Tags of which some true ones are missing: set ones stay, unset ones are learnt as far as they are likely.
+
+    Args:
+        prob_nC: probabilities of the tags that are set.
+        y: tags (n, C).
+        suspect_n: not looked at.
+        share: of the true tags that are missing; no model can tell it, so that there is no default.
+
+    Raises:
+        RecipeError: no share, or one outside 0 to below 1.
+    """
+    if share is None:
+        raise RecipeError("complete needs the share of true tags that are missing, such as complete(share=0.3)")
+    return completed(prob_nC, y, share=share), np.ones(y.shape[0])

@@ -16,7 +16,7 @@ from medalist.metrics import dense
 IMAGINED = 5.0  # images in which two tags come together as often as their probabilities say
 
 
-def complete(prob_NC: np.ndarray, y_NC: np.ndarray, *, share: float) -> np.ndarray:
+def completed(prob_NC: np.ndarray, y_NC: np.ndarray, *, share: float) -> np.ndarray:
     """Targets for tags of which some are missing, whichever they are: set ones stay 1, unset ones get what is likely.
 
     With q the probability that a tag is set, an unset one is true with probability share / (1 - share) q / (1 - q)

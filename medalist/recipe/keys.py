@@ -225,7 +225,9 @@ class Recipe(Section):
     extra: tuple[str, ...] = Field((), description="folders of expansions: images that are learnt from, never scored")
     extra_weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="what each of those counts")
     suspects: str | None = Field(
-        None, description="drop | relabel | downweight: what a model learns of labels that other models doubt"
+        None,
+        description="drop | relabel | downweight: what a model learns of labels that other models doubt;"
+        " complete(share=0.3): of tags of which some true ones are missing",
     )
     pseudo: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="what each test image counts, under the labels a model gives it"

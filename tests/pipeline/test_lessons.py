@@ -186,7 +186,9 @@ def test_faults_of_the_dataset_are_told(competition: Path) -> None:
     with pytest.raises(RecipeError, match="pseudo: there are no test images"):
         check_table(recipe_of("pseudo=1"), table.labelled())
     tags = replace(table, labels=csr_array(np.eye(len(table.classes), dtype=bool)[table.labels]))
-    with pytest.raises(RecipeError, match=r"suspects: relabel is not for tags; actions that are: downweight, drop"):
+    with pytest.raises(
+        RecipeError, match=r"suspects: relabel is not for tags; actions that are: complete, downweight, drop"
+    ):
         check_table(recipe_of("suspects=relabel", metric="f1_macro"), tags)
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from medalist.errors import RecipeError
-from medalist.quality.missing import complete
+from medalist.quality.missing import completed
 
 
 def drawn(seed: int, *, num_images: int = 4000, num_tags: int = 8, tied: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def test_independent_tags_follow_the_formula() -> None:
     prob_NC, y_NC = drawn(0, num_images=40_000)
     set_NC = dropped(y_NC, 0.3, 1)
     told_NC = 0.7 * prob_NC  # of a perfect model of the tags that are set
-    found_NC = complete(told_NC, set_NC, share=0.3)
+    found_NC = completed(told_NC, set_NC, share=0.3)
     expected_NC = np.where(set_NC, 1, 0.3 / 0.7 * told_NC / (1 - told_NC))
     # Calibration and evidence find nothing here but chance.
     assert np.abs(found_NC - expected_NC).mean() < 0.01
@@ -43,7 +43,7 @@ def test_independent_tags_follow_the_formula() -> None:
 def test_drawn_truth_is_told_better_than_by_zeros_and_by_the_model_alone(seed: int) -> None:
     prob_NC, y_NC = drawn(seed, tied=2.0)
     set_NC = dropped(y_NC, 0.3, seed + 10)
-    found_NC = complete(0.7 * prob_NC, set_NC, share=0.3)
+    found_NC = completed(0.7 * prob_NC, set_NC, share=0.3)
     alone_NC = np.where(set_NC, 1, 0.3 / 0.7 * 0.7 * prob_NC / (1 - 0.7 * prob_NC))
     nothing, alone, found = (((guess_NC - y_NC) ** 2).mean() for guess_NC in (1.0 * set_NC, alone_NC, found_NC))
     assert found < alone < nothing
@@ -55,14 +55,14 @@ def test_targets_keep_what_is_set_and_grow_with_the_share(seed: int, share: floa
     rng = np.random.default_rng(seed)
     prob_NC, set_NC = rng.random((images, tags)), rng.random((images, tags)) < 0.4
     prob_NC[0, 0] = rng.choice([0.0, 1.0])
-    found_NC = complete(prob_NC, csr_array(set_NC), share=share)
+    found_NC = completed(prob_NC, csr_array(set_NC), share=share)
     assert found_NC.dtype == np.float32 and found_NC.shape == set_NC.shape
     assert ((found_NC >= 0) & (found_NC <= 1)).all() and (found_NC[set_NC] == 1).all()
-    assert (found_NC <= complete(prob_NC, set_NC, share=min(share + 0.04, 0.99))).all()
-    assert (complete(prob_NC, set_NC, share=0) == set_NC).all()
+    assert (found_NC <= completed(prob_NC, set_NC, share=min(share + 0.04, 0.99))).all()
+    assert (completed(prob_NC, set_NC, share=0) == set_NC).all()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_share_that_cannot_be_is_refused(share: float) -> None:
     with pytest.raises(RecipeError, match="share of true tags that are missing"):
-        complete(np.full((2, 2), 0.5), np.ones((2, 2), bool), share=share)
+        completed(np.full((2, 2), 0.5), np.ones((2, 2), bool), share=share)
