@@ -56,17 +56,21 @@ def duplicates(facts: Sequence[Facts], group_N: np.ndarray | None = None) -> lis
     """The groups of two images and more, for a report; by default those of `duplicate_groups`."""
     group_N = duplicate_groups(facts) if group_N is None else group_N
     order = np.argsort(group_N, kind="stable")
-    clusters = np.split(order, np.flatnonzero(np.diff(group_N[order])) + 1) if len(facts) else []
-    return [_cluster(facts, rows) for rows in clusters if len(rows) > 1]
+    order = order[np.bincount(group_N)[group_N[order]] > 1] if len(facts) else order
+    hashed_P = duplicate_groups([facts[i] for i in order])  # few: once for all
+    ends = np.flatnonzero(np.diff(group_N[order])) + 1
+    clusters = zip(np.split(order, ends), np.split(hashed_P, ends), strict=True)
+    return [_cluster(facts, rows, hashed) for rows, hashed in clusters if len(rows)]
 
 
-def _cluster(facts: Sequence[Facts], rows: np.ndarray) -> Duplicates:
+def _cluster(facts: Sequence[Facts], rows: np.ndarray, hashed: np.ndarray) -> Duplicates:
+    """A group, by its rows and by what hashes alone make of them."""
     kind = "near"
     if len({facts[i].hash for i in rows}) == 1:
         kind = "bytes"
     elif len({facts[i].pixel_hash for i in rows}) == 1:
         kind = "pixels"
-    elif duplicate_groups([facts[i] for i in rows]).any():
+    elif len(set(hashed.tolist())) > 1:
         kind = "alike"
     return Duplicates(tuple(rows.tolist()), kind)
 
