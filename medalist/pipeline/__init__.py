@@ -5,6 +5,7 @@ The verbs stand in `way.py`, top to bottom; `checks.py` tells all faults of a re
 
 from __future__ import annotations
 
+import csv
 import inspect
 import os
 from dataclasses import replace
@@ -16,7 +17,7 @@ from medalist.errors import StoreError
 from medalist.ledger import Summary
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe, load_recipe
-from medalist.store import hash_bytes, write_atomic
+from medalist.store import hash_bytes, hash_json, write_atomic
 
 
 def run(
@@ -80,16 +81,35 @@ def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
         "data": ledger.fingerprint(root),
         "weights": weights_of(recipe),
         "code": _own_code(recipe.metric),
-        "folds": recipe.folds.file and hash_bytes(Path(recipe.folds.file).read_bytes()),
-        "quarantine": recipe.data.quarantine and _hash(Path(recipe.data.quarantine)),
-        "extra": [_hash(Path(folder) / "extra.csv") for folder in recipe.extra],
+        **files_of(recipe),
         "medalist": __version__,
     }
 
 
-def _hash(file: Path) -> str | None:
-    """Of a file's bytes; None where there is none, which `checks` tells."""
-    return hash_bytes(file.read_bytes()) if file.is_file() else None
+def files_of(recipe: Recipe) -> dict[str, Any]:
+    """What the files that a recipe names hold, as hashes; None where there is none, which `checks` tells."""
+    return {
+        "folds": _hash(recipe.folds.file),
+        "groups": _hash(recipe.folds.groups),
+        "quarantine": _hash(recipe.data.quarantine),
+        "extra": [_expansion(Path(folder)) for folder in recipe.extra],
+    }
+
+
+def _hash(file: str | Path | None) -> str | None:
+    return hash_bytes(Path(file).read_bytes()) if file is not None and Path(file).is_file() else None
+
+
+def _expansion(folder: Path) -> list[str | None]:
+    """Hashes of an expansion's list, and of the sizes and times of the images that it names."""
+    from medalist.data.facts import stamp_of
+
+    file = folder / "extra.csv"
+    if not file.is_file():
+        return [None]
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        paths = [row.get("path") or "" for row in csv.DictReader(lines)]
+    return [_hash(file), hash_json([stamp_of(str(folder / path)) for path in paths])]
 
 
 def _own_code(metric: str) -> str | None:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from medalist.data.table import EXTRA
 from medalist.errors import DataError, RecipeError, StoreError
 from medalist.experiments.ablating.questions import ask
 from medalist.fitted import Fitted
-from medalist.pipeline import run
+from medalist.pipeline import run, run_key
 from medalist.pipeline.blend import blend
 from medalist.pipeline.checks import check
 from medalist.pipeline.preflight import sample_of
@@ -157,6 +158,26 @@ def test_another_extra_csv_is_another_run(drawn: Path, more: Path, cache: Path, 
     run(recipe_of(f"extra={more}", "heads=ridge", "extra_weight=3"), drawn, tmp_path / "three", cache=cache)
     three = Predictions.load(tmp_path / "three" / "predictions" / "ridge").oof_NC
     np.testing.assert_array_equal(after, three)
+
+
+def test_files_that_change_in_place_are_another_run(drawn: Path, more: Path, tmp_path: Path) -> None:
+    """Lists that a person edits, and pictures that take others' places under the same names."""
+    folder, groups, quarantine = tmp_path / "expansion", tmp_path / "groups.csv", tmp_path / "quarantine.csv"
+    shutil.copytree(more, folder)
+    groups.write_text("id,group\na,1\n")
+    quarantine.write_text("id\na\n")
+    recipe = recipe_of(f"extra={folder}", f"folds.groups={groups}", f"data.quarantine={quarantine}")
+    keys = [run_key(recipe, drawn)]
+    groups.write_text("id,group\na,2\n")
+    keys.append(run_key(recipe, drawn))
+    quarantine.write_text("id\nb\n")
+    keys.append(run_key(recipe, drawn))
+    picture = folder / next(iter(rows_of(folder / "extra.csv")))["path"]
+    picture.write_bytes(picture.read_bytes() + b" ")
+    keys.append(run_key(recipe, drawn))
+    changed = [{part for part in one if one[part] != two[part]} for one, two in pairwise(keys)]
+    assert changed == [{"groups"}, {"quarantine"}, {"extra"}]
+    assert run_key(recipe, drawn) == keys[-1]
 
 
 def test_quarantine_is_scored_and_not_learnt_from(plain: Path, drawn: Path, cache: Path, tmp_path: Path) -> None:

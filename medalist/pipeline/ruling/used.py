@@ -93,6 +93,7 @@ def used_by(recipe: Recipe) -> Used:
         weights=_each_once(_weights(one) for one in backbones if one.source != "untrained"),
         images=images_of([Path(folder) for folder in recipe.extra]),
         pseudo_labels=recipe.pseudo is not None,
+        leaks=recipe.leaks == "use",
         seeds=tuple(dict.fromkeys((recipe.seed, recipe.folds.seed))),
     )
 

@@ -51,12 +51,15 @@ def test_what_a_list_lacks_is_not_known_and_what_is_no_list_is_refused(tmp_path:
 
 def test_a_recipe_says_what_is_taken_from_outside(tmp_path: Path) -> None:
     write_extra(tmp_path / "more", ("web", "CC0", "Ann"))
-    overrides = [f"extra={tmp_path / 'more'}", "pseudo=0.5", "rules={external_data: false, pseudo_labels: false}"]
+    rules = "rules={external_data: false, pseudo_labels: false, leaks: false}"
+    overrides = [f"extra={tmp_path / 'more'}", "pseudo=0.5", "leaks=use", rules]
     recipe = load_recipe(metric="accuracy", backbones=["embedded"], overrides=overrides)
     used = used_by(recipe)
-    assert used.images == (Images("web", "CC0", 1, ("Ann",)),) and used.pseudo_labels
-    images, pseudo = rule_faults(recipe)
+    assert used.images == (Images("web", "CC0", 1, ("Ann",)),) and used.pseudo_labels and used.leaks
+    images, pseudo, leaks = rule_faults(recipe)
     assert "external_data: false, but 1 images" in images and "pseudo_labels: false" in pseudo
+    assert "leaks: false" in leaks
+    assert not used_by(load_recipe(metric="accuracy", backbones=["embedded"])).leaks
 
 
 def test_members_are_put_together_and_survive_json() -> None:
