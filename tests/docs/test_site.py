@@ -111,4 +111,5 @@ def test_each_verb_option_key_and_public_name_is_there(site: Path) -> None:
 
 @pytest.mark.slow
 def test_a_page_that_prose_names_is_a_link(site: Path) -> None:
-    assert 'href="CARDS.html"><span>docs/CARDS.md</span>' in (site / "FINETUNING.html").read_text(encoding="utf-8")
+    page = (site / "FINETUNING.html").read_text(encoding="utf-8")
+    assert 'href="CARDS.html"><span class="doc">docs/CARDS.md</span>' in page
