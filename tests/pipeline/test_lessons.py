@@ -124,7 +124,7 @@ def test_test_images_that_weigh_next_to_nothing_change_next_to_nothing(name: str
     plain = relearn(task, fitted, features, [ordinary(task, k) for k in (*range(NUM_FOLDS), None)])
     light, _ = taught(name, features, y, tests, tmp_path, "pseudo=1e-6")
     for one, two in zip([*plain.states, plain.refit], [*light.states, light.refit], strict=True):
-        np.testing.assert_allclose(predict(name, two, x_test), predict(name, one, x_test), atol=1e-4)
+        np.testing.assert_allclose(predict(name, two, x_test), predict(name, one, x_test), atol=1e-3)
 
 
 def test_quarantined_rows_are_no_suspects(tmp_path: Path) -> None:
