@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from medalist.data.describe import SPLIT_NAMES
-from medalist.data.table import TEST, ImageTable
+from medalist.data.table import EXTRA, TEST, ImageTable
 from medalist.data.textfiles import read_csv
 from medalist.errors import DataError
 
@@ -21,7 +21,7 @@ COLUMNS = ("id", "group", "split")
 
 
 def groups_csv(table: ImageTable, group_N: np.ndarray) -> bytes:
-    """The groups of two images and more, a row an image.
+    """The groups of two images and more, a row an image; extra images are in no fold, and in no group here.
 
     Args:
         table: N images.
@@ -30,7 +30,8 @@ def groups_csv(table: ImageTable, group_N: np.ndarray) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in np.flatnonzero(np.bincount(group_N)[group_N] > 1):
+    own = np.flatnonzero(table.split != EXTRA)
+    for row in own[np.bincount(group_N[own])[group_N[own]] > 1] if len(own) else own:
         writer.writerow([table.ids[row], group_N[row], SPLIT_NAMES[int(table.split[row])]])
     return text.getvalue().encode("utf-8", "surrogateescape")
 

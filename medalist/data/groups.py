@@ -93,6 +93,33 @@ def near_duplicates(facts: Sequence[Facts]) -> Pairs:
     return index, row_U[head_U[picture]]
 
 
+def direct_twins(facts: Sequence[Facts], asked_N: np.ndarray) -> np.ndarray:
+    """Where likeness is not passed on: for each picture that is asked about, one of the others that it is near to.
+
+    Args:
+        facts: N facts.
+        asked_N: bool, which are asked about.
+
+    Returns:
+        int64 (N,), a row that is not asked about, or -1.
+    """
+    sides = zip(facts, asked_N.tolist(), strict=True)
+    index, first = _same([fact.phash and f"{asked} {fact.phash}{fact.colour}" for fact, asked in sides])
+    twin_N = np.full(len(facts), -1)
+    if not len(index):
+        return twin_N
+    row_U, picture = np.unique(first, return_inverse=True)
+    looks, asked_U, twin_U = _Looks.of([facts[i] for i in row_U]), asked_N[row_U], np.full(len(row_U), -1)
+    for pairs in _banded(looks):
+        for left, right in pairs:
+            own, other = np.where(asked_U[left], left, right), np.where(asked_U[left], right, left)
+            some = np.flatnonzero((asked_U[left] != asked_U[right]) & (twin_U[own] < 0))
+            near = some[looks.near(own[some], other[some])]
+            twin_U[own[near]] = row_U[other[near]]
+    twin_N[index] = twin_U[picture]
+    return twin_N
+
+
 @dataclass(frozen=True)
 class _Looks:
     """What pictures look like: hashes (U,), of mirror images too, and of crops (U, 9); colour cells (U, 48) of both."""
@@ -143,19 +170,25 @@ def _hashes(texts: Sequence[str]) -> np.ndarray:
 
 def _alike(looks: _Looks) -> np.ndarray:
     """Component of likeness of each picture; pairs are sought among those with hashes that agree in NUM_EQUAL bands."""
-    hash_V, picture_V = looks.every
-    edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
-    masks = [sum(1 << bit for bit in range(low, high)) for low, high in pairwise(edges)]
     component_U = np.arange(len(looks.hash_U))
-    for equal in combinations(masks, NUM_EQUAL):
+    for found in _banded(looks):
         pairs = []
-        for left, right in _neighbours(hash_V, picture_V, np.uint64(sum(equal))):
+        for left, right in found:
             unlinked = component_U[left] != component_U[right]
             left, right = left[unlinked], right[unlinked]
             near = looks.near(left, right)
             pairs.append((component_U[left[near]], component_U[right[near]]))
         component_U = _components(len(component_U), pairs)[component_U]
     return component_U
+
+
+def _banded(looks: _Looks) -> Iterator[Iterator[Pairs]]:
+    """Pairs of pictures with hashes that agree in NUM_EQUAL bands, for each choice of bands."""
+    hash_V, picture_V = looks.every
+    edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
+    masks = [sum(1 << bit for bit in range(low, high)) for low, high in pairwise(edges)]
+    for equal in combinations(masks, NUM_EQUAL):
+        yield _neighbours(hash_V, picture_V, np.uint64(sum(equal)))
 
 
 def _neighbours(hash_V: np.ndarray, picture_V: np.ndarray, mask: np.uint64) -> Iterator[Pairs]:

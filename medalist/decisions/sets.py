@@ -185,13 +185,18 @@ def _fewest(at_least: int | None, y_NC: np.ndarray | csr_array, missing: float =
     """The given number of tags that every image gets; None: 1 where every labelled row has a tag, else 0.
 
     Of an image with k true tags, each missing with chance m, i are set, and E (-m / (1 - m))^i is 1 where k = 0, else
-    0: the sum over images estimates how many have no tag. Two standard errors of it are taken for none.
+    0: the sum over images estimates how many have no tag. Two standard errors of it are taken for none, unless they
+    are more than half of the images that seem bare: then nothing is known, and no tag is forced.
     """
     if at_least is not None:
         return at_least
-    bare_N = (-missing / (1 - missing)) ** np.asarray(y_NC.sum(axis=1), np.float64)
-    doubt = 2 * np.sqrt((bare_N**2).sum()) if missing else 0.0
-    return int(len(bare_N) > 0 and bool(bare_N.sum() <= doubt))
+    num_set_N = np.asarray(y_NC.sum(axis=1), np.float64)
+    seeming = int((num_set_N == 0).sum())
+    if not seeming or not missing:
+        return int(len(num_set_N) > 0 and not seeming)
+    bare_N = (-missing / (1 - missing)) ** num_set_N
+    doubt = 2 * np.sqrt((bare_N**2).sum())
+    return int(bool(bare_N.sum() <= doubt <= seeming / 2))
 
 
 def _limits(at_least: int, at_most: int | None, groups: list[list[int]]) -> State:

@@ -21,7 +21,7 @@ from medalist.data.facts import Facts
 from medalist.data.groupfile import groups_csv
 from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
-from medalist.data.table import TEST, ImageTable
+from medalist.data.table import TRAIN, VALID, ImageTable
 from medalist.data.textfiles import guarded
 from medalist.errors import RecipeError
 from medalist.pipeline.backbones import choose
@@ -41,6 +41,7 @@ TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
 QUARANTINE, GROUPS = "quarantine.csv", "groups.csv"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
 DOUBTFUL = ("truncated", "unreadable", "conflict", "placeholder", "label", "blank", "outlier")  # worth a quarantine
+LABELLED = (SPLIT_NAMES[TRAIN], SPLIT_NAMES[VALID])
 SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
 
 
@@ -197,7 +198,7 @@ def candidates(rows: Sequence[Row]) -> bytes:
     """
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if row.kind in DOUBTFUL and row.split != SPLIT_NAMES[TEST]:
+        if row.kind in DOUBTFUL and row.split in LABELLED:
             reasons.setdefault((row.id, row.path), []).append(f"{row.kind}: {row.detail}")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -59,7 +59,11 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
-    _tell(faults or [*_kinds(recipe), *_unusable(recipe), *tuning_faults(recipe)] or [*disk_faults(recipe, out)])
+    _tell(
+        faults
+        or [*_kinds(recipe), *_unusable(recipe), *_unsplit(recipe), *tuning_faults(recipe)]
+        or [*disk_faults(recipe, out)]
+    )
 
 
 def check_table(recipe: Recipe, table: ImageTable) -> None:
@@ -259,6 +263,14 @@ def _untaught(recipe: Recipe) -> Iterator[str]:
     for key in ("suspects", "pseudo"):
         if getattr(recipe, key) is not None and recipe.finetune is not None:
             yield f"{key}: heads on frozen features alone are taught so, networks are not; leave {key} or finetune out"
+
+
+def _unsplit(recipe: Recipe) -> Iterator[str]:
+    """A test image under soft labels is several weighted rows, which only a loss that adds rows up takes for one."""
+    strange = [text for text in recipe.heads if "problem" not in heads.bind(text).facts]
+    if recipe.pseudo is not None and strange:
+        fit = [name for name in heads if "problem" in heads.bind(name).facts]
+        yield f"pseudo: it is for linear heads, {', '.join(strange)} cannot; heads that can: {', '.join(fit)}"
 
 
 def _unlearnable(recipe: Recipe, table: ImageTable) -> Iterator[str]:

@@ -32,6 +32,7 @@ from medalist.quality.alike import alike
 from medalist.quality.findings import Finding
 from medalist.recipe import Recipe
 from medalist.training.rows import Source
+from medalist.training.weights import part_of
 
 LEAST_FOLDS = 3
 LEAST_IMAGES = 20  # below which no image is called strange, and no shift looked for
@@ -116,8 +117,8 @@ def _see(recipe: Recipe, table: ImageTable, found: Extracted, picture_N: np.ndar
     """Rows of the bank, for heads and for distances."""
     bank, facts = FeatureBank(cache), found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
-    test = table.split == TEST
-    known = ~test & (table.labels >= 0) if isinstance(table.labels, np.ndarray) else ~test
+    test, labelled = table.split == TEST, table.split < TEST
+    known = labelled & (table.labels >= 0) if isinstance(table.labels, np.ndarray) else labelled
     rows_N, rows_M = (np.flatnonzero(readable & side) for side in (known, test))
     hashes_N, hashes_M = ([facts[i].hash for i in rows] for rows in (rows_N, rows_M))
     x_ND, x_MD = (bank.rows(found.spaces, some, normalise=recipe.normalise) for some in (hashes_N, hashes_M))
@@ -139,7 +140,10 @@ def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:
     """Labels that heads, which saw neither the image nor its duplicates, find unlikely."""
     try:
         num_classes = len(seen.table.classes)
-        prob_NC, fold_N = out_of_fold(recipe, seen.x_ND, seen.y, seen.group_N, num_classes=num_classes, sink=sink)
+        weight_N = part_of(seen.table.weights, seen.rows_N)
+        prob_NC, fold_N = out_of_fold(
+            recipe, seen.x_ND, seen.y, seen.group_N, num_classes=num_classes, weight_N=weight_N, sink=sink
+        )
     except DataError as error:
         return Deep(told=[f"labels: not doubted, {error}"])
     judged_N = labels.judged(seen.y, fold_N)
@@ -153,7 +157,14 @@ def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:
 
 
 def out_of_fold(
-    recipe: Recipe, x_ND: Source, y: Any, group_N: np.ndarray, *, num_classes: int, sink: Sink = ignore
+    recipe: Recipe,
+    x_ND: Source,
+    y: Any,
+    group_N: np.ndarray,
+    *,
+    num_classes: int,
+    weight_N: np.ndarray | None = None,
+    sink: Sink = ignore,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a recipe's heads say of labelled rows that they never saw.
 
@@ -163,6 +174,7 @@ def out_of_fold(
         y: class indices (N,), or tags (N, C).
         group_N: (N,) pictures; one lies in one fold.
         num_classes: C.
+        weight_N: of the rows in learning; what is in quarantine weighs 0 and is answered all the same.
         sink: hears of each model.
 
     Returns:
@@ -180,7 +192,7 @@ def out_of_fold(
         raise DataError(f"{num_groups} different labelled images are too few")
     fold_N = make_folds(y, group_N, num_folds=min(recipe.folds.k, num_groups), seed=recipe.folds.seed)
     nobody = x_ND[np.arange(0)]
-    options: dict[str, Any] = {"num_classes": num_classes, "seed": recipe.seed, "sink": sink}
+    options: dict[str, Any] = {"num_classes": num_classes, "seed": recipe.seed, "weight_N": weight_N, "sink": sink}
     runs = (crossval(heads.bind(head), x_ND, y, fold_N, nobody, **options)[1] for head in recipe.heads)
     return np.asarray(sum(run.oof_NC for run in runs) / np.float32(len(recipe.heads))), fold_N
 

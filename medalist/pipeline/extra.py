@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from medalist.data.facts import Facts
-from medalist.data.groups import duplicate_groups
+from medalist.data.groups import direct_twins, duplicate_groups
 from medalist.data.layouts.csv_rows import weight
 from medalist.data.splits import Folds
 from medalist.data.table import EXTRA, TEST, ImageTable, Rejected
@@ -113,9 +113,11 @@ def strangers(table: ImageTable, facts: Sequence[Facts]) -> tuple[np.ndarray, tu
     opened = np.flatnonzero([fact.ok for fact in facts])
     group_of = dict(zip(opened.tolist(), duplicate_groups([facts[int(i)] for i in opened]).tolist(), strict=True))
     first = {group_of[i]: i for i in reversed(opened.tolist()) if table.split[i] != EXTRA}
+    # Groups pass likeness on, and cut long chains: a picture's own twin may lie beyond the cut.
+    direct = direct_twins([fact if fact.ok else Facts(False) for fact in facts], table.split == EXTRA)
     kept, rejected = [], []
     for i in extra.tolist():
-        twin = first.get(group_of.get(i, -1))
+        twin = int(direct[i]) if direct[i] >= 0 else first.get(group_of.get(i, -1))
         if twin is not None:
             where = "test" if table.split[twin] == TEST else "labelled"
             rejected.append(Rejected(str(table.paths[i]), f"shows the same picture as {where} {table.paths[twin]}"))

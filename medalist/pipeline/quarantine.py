@@ -1,4 +1,5 @@
-"""A quarantine list -> labelled images that nothing is learnt from; they are scored with their own labels all the same.
+"""A quarantine list -> labelled images that no model learns from; they are scored with their own labels all the same,
+and what comes after the models (blend, rule, prior) still sees those.
 
 So a run with the list and one without answer for the same rows, and their difference is what those labels teach.
 """
@@ -41,7 +42,7 @@ def quarantined(table: ImageTable, file: Path) -> ImageTable:
     weights = np.ones(len(table), np.float32) if table.weights is None else table.weights.copy()
     weights[[row_of[name] for name in wanted]] = 0
     note = (
-        f"{len(set(wanted))} labelled images are in quarantine ({file.name}): nothing is learnt from them, and they are"
-        " scored with their own labels"
+        f"{len(set(wanted))} labelled images are in quarantine ({file.name}): no model learns from them; they are"
+        " scored with their own labels, and blend, rule and prior still see those"
     )
     return replace(table, weights=weights, notes=(*table.notes, note))

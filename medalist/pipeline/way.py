@@ -35,6 +35,7 @@ from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.submissions.writers import write
+from medalist.training.weights import present
 
 
 def read(recipe: Recipe, root: Path) -> ImageTable:
@@ -112,7 +113,10 @@ def _named(recipe: Recipe, table: ImageTable) -> np.ndarray | None:
 
 
 def _twins(recipe: Recipe, table: ImageTable, facts: Sequence[Facts], kept: np.ndarray, test: np.ndarray) -> Known:
-    """What labelled images tell of test images that show the same picture, by hash or by the file of groups."""
+    """What labelled images tell of test images that show the same picture, by hash or by the file of groups. What is in
+    quarantine (of weight 0) tells nothing.
+    """
+    kept = present(kept, table.weights)
     rows = np.concatenate([kept, test])
     both = table.take(rows)
     group_P = duplicate_groups([facts[i] if facts[i].ok else Facts(False) for i in rows], _named(recipe, both))

@@ -163,13 +163,13 @@ def _of_clusters(table: ImageTable, facts: Sequence[Facts], group_N: np.ndarray 
 
 
 def _kind(table: ImageTable, cluster: Duplicates) -> str:
-    labelled = [row for row in cluster.rows if table.split[row] != TEST]
+    labelled = [row for row in cluster.rows if table.split[row] < TEST]
     labels = {_codes(table, row) for row in labelled}
     if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray) and cluster.kind in ("bytes", "pixels"):
         return "placeholder"
     if len(labels) > 1:
         return "conflict"
-    return "leak" if 0 < len(labelled) < len(cluster.rows) else "duplicate"
+    return "leak" if labelled and any(table.split[row] == TEST for row in cluster.rows) else "duplicate"
 
 
 def _codes(table: ImageTable, row: int) -> tuple[int, ...]:

@@ -133,6 +133,13 @@ def _check(task: Task) -> None:
         raise RecipeError(
             f"got {task.num_folds} folds, need at least 3: penalties are chosen on other folds; try folds.k=5"
         )
+    folds = range(task.num_folds) if "problem" in task.head.facts else ()
+    for k in folds:
+        if not len(present(np.flatnonzero(task.fold_N == k), task.weight_N)):
+            raise DataError(
+                f"the rows of fold {k} all weigh 0: nothing to choose a penalty on; leave some of them out of the"
+                " quarantine, or take other folds"
+            )
     for k in range(-1, task.num_folds):
         learnt = present(np.flatnonzero(task.fold_N != k) if k >= 0 else np.arange(len(task.fold_N)), task.weight_N)
         rows = f"the rows outside fold {k}" if k >= 0 else "the labelled rows"

@@ -18,7 +18,7 @@ from medalist.training.choice import Grid, Task, in_parallel
 from medalist.training.heads.contract import LinearFit, Streamed, is_tags, linear_state, targets
 from medalist.training.moments import solvers
 from medalist.training.rows import BLOCK, Rows, Source, measure
-from medalist.training.weights import mass, part_of
+from medalist.training.weights import mass, part_of, present
 
 SAMPLE = (1000, 5000)  # held-out rows of a fold, at least and at most, on which a penalty is chosen
 SMALLEST = 1e-12  # a fold may weigh nothing
@@ -68,7 +68,7 @@ def _pair_losses(task: Task, problem: Streamed, grid: Grid, rows: Rows, pair: Se
     """Mean losses (2, P, T) on a sample of either fold."""
     least, most = SAMPLE
     wanted = int(np.clip(SAMPLE_CELLS // task.num_classes, least, most))
-    held = [_sample(np.flatnonzero(task.fold_N == k), wanted) for k in pair]
+    held = [_sample(present(np.flatnonzero(task.fold_N == k), task.weight_N), wanted) for k in pair]
     x_HD = [rows.read(sample) for sample in held]
     judges = [
         partial(_mean_loss, grid, x_HD=x, y=task.y[sample], weight_H=task.weights(sample))

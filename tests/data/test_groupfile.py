@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medalist.data.groupfile import groups_column, groups_csv
-from medalist.data.table import TEST, TRAIN, ImageTable
+from medalist.data.table import EXTRA, TEST, TRAIN, ImageTable
 from medalist.errors import DataError
 
 
@@ -26,6 +26,11 @@ def test_groups_come_back_by_id_and_split(tmp_path: Path) -> None:
     assert file.read_text() == "id,group,split\n1,0,train\n2,1,train\nNA,0,train\n1,1,test\n"
     assert groups_column(file, TABLE).tolist() == ["0", "1", "0", "", "1"]
     assert groups_column(file, TABLE.take(np.array([4, 2]))).tolist() == ["1", "0"]
+
+
+def test_extra_images_are_in_no_group() -> None:
+    table = table_of("1 2 3 more", [TRAIN, TRAIN, TRAIN, EXTRA])
+    assert groups_csv(table, np.array([0, 1, 1, 0])).decode() == "id,group,split\n2,1,train\n3,1,train\n"
 
 
 def test_a_list_without_splits_is_of_labelled_images(tmp_path: Path) -> None:

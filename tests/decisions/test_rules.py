@@ -140,6 +140,19 @@ def test_images_that_truly_have_no_tag_are_told_from_those_that_lost_them() -> N
     assert rules.bind("expected_f(missing=0.3)")(prob_NC, set_NC)["at_least"] == 1
 
 
+def test_no_tag_is_forced_where_too_many_are_missing_to_tell() -> None:
+    """Above a half, images with many tags drown the estimate, and a doubt without end would count as none bare."""
+    rng = np.random.default_rng(0)
+    y_NC = rng.random((4000, 12)) < 0.25
+    y_NC[:400] = False
+    y_NC[400:800] = True
+    prob_NC = np.full(y_NC.shape, 0.2, np.float32)
+    set_NC = y_NC & (rng.random(y_NC.shape) >= 0.7)
+    assert rules.bind("expected_f(missing=0.7)")(prob_NC, set_NC)["at_least"] == 0
+    shown_NC = set_NC[set_NC.any(axis=1)]  # no image seems bare: none is
+    assert rules.bind("expected_f(missing=0.7)")(prob_NC[: len(shown_NC)], shown_NC)["at_least"] == 1
+
+
 def test_expected_f_beats_one_threshold_on_new_images() -> None:
     def draw(seed: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)

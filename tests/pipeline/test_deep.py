@@ -14,12 +14,14 @@ import pytest
 from scipy.sparse import csr_array
 
 from medalist.data.facts import Facts
-from medalist.data.table import TEST, TRAIN, ImageTable
+from medalist.data.groups import Duplicates
+from medalist.data.table import EXTRA, TEST, TRAIN, ImageTable
 from medalist.errors import MissingExtraError, RecipeError
 from medalist.features.bank import FeatureBank, Space
 from medalist.pipeline.audit import Row, audit, candidates
-from medalist.pipeline.deep import Deep, look_deeper
+from medalist.pipeline.deep import Deep, _see, look_deeper
 from medalist.pipeline.extraction import Extracted
+from medalist.quality.findings import _kind
 from medalist.recipe import load_recipe
 
 RECIPE = load_recipe(metric="accuracy")
@@ -137,6 +139,26 @@ def test_the_only_image_of_a_class_is_not_doubted(tmp_path: Path) -> None:
     assert any("1 were not judged" in line for line in found.told)
 
 
+def test_extra_rows_are_not_labelled_ones(tmp_path: Path) -> None:
+    y = np.array([0, 1, 2, 0])
+    table = ImageTable(
+        root=tmp_path,
+        ids=np.array(list("abcd")),
+        paths=np.array(list("abcd")),
+        split=np.array([TRAIN, TRAIN, TEST, EXTRA], np.uint8),
+        classes=CLASSES,
+        labels=y.astype(np.int32),
+    )
+    names = [f"{row:064x}" for row in range(4)]
+    FeatureBank(tmp_path).write(SPACE, names, np.eye(4, 16, dtype=np.float32))
+    found = Extracted(tuple(Facts(True, hash=name, pixel_hash=name) for name in names), (SPACE,))
+    seen = _see(RECIPE, table, found, np.arange(4), tmp_path)
+    assert seen.rows_N.tolist() == [0, 1] and seen.rows_M.tolist() == [2]
+    twins = [Duplicates((0, 3), "near"), Duplicates((2, 3), "near"), Duplicates((0, 2, 3), "near")]
+    assert [_kind(table, one) for one in twins] == ["duplicate", "duplicate", "leak"]
+    assert _kind(table, Duplicates((1, 3), "near")) == "duplicate"  # labels of extra images are the expansion's matter
+
+
 def test_a_recipe_without_heads_is_refused(tmp_path: Path) -> None:
     rng, recipe = np.random.default_rng(7), load_recipe(None, ["heads=[]", "finetune={}"], metric="accuracy")
     with pytest.raises(RecipeError, match="heads=ridge"):
@@ -148,6 +170,7 @@ def test_candidates_are_labelled_images_with_all_their_reasons() -> None:
         Row("conflict", "a.jpg", "=a", "train", "cat", 1, "pixels as b.jpg, 2 in all", True),
         Row("label", "a.jpg", "=a", "train", "cat", 0, "dog 0.99, cat 0.01", True),
         Row("tiny", "b.jpg", "b", "train", "cat", 0, "3 x 3 pixels", True),
+        Row("blank", "d.jpg", "d", "extra", "cat", 0, "values differ by 0.000 of 1", True),
         Row("outlier", "c.jpg", "c", "test", "", 0, "5.0 deviations from any image", True),
     ]
     (only,) = csv.DictReader(candidates(rows).decode().splitlines())

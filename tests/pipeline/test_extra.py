@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,15 +15,17 @@ import numpy as np
 import pytest
 
 from medalist.data.drawn import CLASSES, draw_competition, draw_image
-from medalist.data.table import EXTRA
+from medalist.data.facts import Facts
+from medalist.data.table import EXTRA, TEST
 from medalist.errors import DataError, RecipeError, StoreError
 from medalist.experiments.ablating.questions import ask
 from medalist.fitted import Fitted
 from medalist.pipeline import run, run_key
 from medalist.pipeline.blend import blend
 from medalist.pipeline.checks import check
+from medalist.pipeline.extra import strangers
 from medalist.pipeline.preflight import sample_of
-from medalist.pipeline.way import read
+from medalist.pipeline.way import _twins, read
 from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_bytes
@@ -121,9 +124,7 @@ def test_rows_folds_and_groups_are_those_without_extra_images(plain: Path, exten
     assert one.oof_NC.shape == two.oof_NC.shape and np.abs(one.oof_NC - two.oof_NC).max() > 1e-3
     assert two.fit_NC.shape == one.fit_NC.shape
     both = blend([plain, extended], tmp_path / "both")
-    assert {"plain/ridge", "extended/ridge"} <= {name.replace("out/", "") for name in both.heads} or len(
-        both.heads
-    ) == 4
+    assert {*both.heads} == {str(out / name) for out in (plain, extended) for name in ("ridge", "logistic")}
 
 
 def test_what_shows_a_picture_of_the_dataset_is_left_out_with_its_reason(extended: Path) -> None:
@@ -268,3 +269,30 @@ def test_one_head_on_trained_features_learns_from_them_too(
     recipe = recipe_of(*TUNED, f"extra={more}", "extra_weight=0.5", "finetune.fuse=features", "finetune.holdout=false")
     summary = run(recipe, drawn, tmp_path / "out", cache=cache)
     assert np.isfinite(summary.score)
+
+
+def test_an_extra_picture_is_compared_with_labelled_ones_beyond_the_cut_of_a_chain(drawn: Path, more: Path) -> None:
+    table = read(recipe_of(f"extra={more}"), drawn)
+    rows = np.concatenate([np.flatnonzero(table.split < TEST)[:3], np.flatnonzero(table.split == EXTRA)[:1]])
+    grey = bytes([128] * 48).hex()
+    facts = []
+    for i in range(4):
+        other = "".join(hash_bytes(f"{i} {part}".encode()) for part in range(3))
+        look = {"phash": f"{2**64 - 2 ** (4 * i):016x}", "mirrored": other[:16], "crops": other[16:160]}
+        facts.append(Facts(True, hash=f"h{i}", pixel_hash=f"p{i}", colour=grey, **look))
+    chain = table.take(rows)
+    kept, rejected = strangers(chain, facts)
+    assert not len(kept)
+    assert rejected[0].reason == f"shows the same picture as labelled {chain.paths[2]}"
+
+
+def test_a_label_in_quarantine_answers_no_test_image(drawn: Path) -> None:
+    table = read(recipe_of(), drawn)
+    kept, test = np.flatnonzero(table.split < TEST), np.flatnonzero(table.split == TEST)
+    facts = [Facts(False, hash=f"h{row}") for row in range(len(table))]
+    facts[test[0]] = replace(facts[test[0]], ok=True, hash=facts[kept[4]].hash)
+    facts[kept[4]] = replace(facts[kept[4]], ok=True)
+    assert _twins(recipe_of(), table, facts, kept, test).rows_J.tolist() == [0]
+    weights = np.ones(len(table), np.float32)
+    weights[kept[4]] = 0
+    assert not len(_twins(recipe_of(), replace(table, weights=weights), facts, kept, test).rows_J)

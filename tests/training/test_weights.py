@@ -177,6 +177,18 @@ def test_a_neighbour_votes_by_its_weight() -> None:
     np.testing.assert_allclose(prob_MC[0], [(3 + 0.06) / 4.1, (1 + 0.04) / 4.1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("limit", [2**28, 0])
+def test_a_fold_without_weight_is_refused_where_it_chooses(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loss would be 0 under the strongest penalty already, which ends the path for the fold beside it too."""
+    monkeypatch.setattr(rows_module, "LARGE", limit)
+    x, y, num_classes = drawn("multiclass")
+    fold_N = np.arange(NUM_ROWS) % 4
+    weight_N = (fold_N != 1).astype(np.float32)
+    with pytest.raises(DataError, match="the rows of fold 1 all weigh 0: nothing to choose a penalty on"):
+        crossval(heads.bind("ridge"), x, y, fold_N, x, num_classes=num_classes, weight_N=weight_N)
+    crossval(heads.bind("knn"), x, y, fold_N, x, num_classes=num_classes, weight_N=weight_N)  # chooses nothing
+
+
 def test_nothing_to_learn_is_refused() -> None:
     x, y, _ = drawn("binary")
     fold_N, weight_N = np.arange(NUM_ROWS) % 3, np.zeros(NUM_ROWS, np.float32)
