@@ -234,3 +234,10 @@ def test_judging_wants_a_metric(drawn: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "medalist.cli", "expand", drawn.root, "--judge", "--out", tmp_path / "out"]
     told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert told.returncode == 1 and "type --metric NAME" in told.stderr
+
+
+def test_comparing_queries_judges_nothing_and_says_so(drawn: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "medalist.cli", "expand", drawn.root, "--judge", "--metric", "accuracy", "--out",
+               tmp_path / "out", "--try-queries", "{class}", "--try-queries", "a {class}"]  # fmt: skip
+    told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert told.returncode == 1 and "leave out --judge, or --try-queries" in told.stderr
