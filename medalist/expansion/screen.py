@@ -94,7 +94,7 @@ def screen(
         sink: takes progress events.
     """
     new = facts_of(folder, [one.path for one in fetched], cache=cache, sink=sink)
-    refused = dict(_of_files(fetched, new))
+    refused = _not_as_fetched(fetched, new) | _of_files(fetched, new)
     left = [i for i in range(len(new)) if i not in refused]
     labels = [fetched[i].found.label for i in left]
     same = copies(dataset.table, dataset.facts, [new[i] for i in left], labels)
@@ -112,6 +112,14 @@ def codes_of(table: ImageTable, label: str) -> list[int]:
     """Class indices of a label as the organisers write it, of tags joined by `|`."""
     names = [label] if isinstance(table.labels, np.ndarray) else label.split("|")
     return [table.classes.index(name) for name in names]
+
+
+def _not_as_fetched(fetched: Sequence[Fetched], facts: Sequence[Facts]) -> dict[int, tuple[str, str]]:
+    """Files whose bytes were changed since, so that nothing on record is about them."""
+    told = "broken", "its bytes are not those that were fetched; delete the file, and the same command fetches it again"
+    return {
+        i: told for i, (one, fact) in enumerate(zip(fetched, facts, strict=True)) if fact.hash not in ("", one.hash)
+    }
 
 
 def _of_files(fetched: Sequence[Fetched], facts: Sequence[Facts]) -> dict[int, tuple[str, str]]:

@@ -258,6 +258,30 @@ def test_a_damaged_line_is_told(server: Any, web: Web, tmp_path: Path) -> None:
         list(download(ask(server, "ok/1.png"), tmp_path, web))
 
 
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ({"path": "../secret.jpg"}, "path '../secret.jpg' is not that of its hash"),
+        ({"hash": "0" * 64}, "is not that of its hash"),
+        ({"hash": "../../x", "path": "images/../../../x.png"}, "is not that of its hash"),
+        ({"format": "EXE"}, "is not that of its hash"),
+        ({"path": 3}, "path is 3, expected str"),
+        ({"bytes": "7"}, "bytes is '7', expected int"),
+        ({"again": 1}, "again is 1, expected bool"),
+    ],
+)
+def test_a_line_that_points_elsewhere_is_told(
+    server: Any, web: Web, tmp_path: Path, draw: Any, harm: dict[str, Any], told: str
+) -> None:
+    out = tmp_path / "out"
+    list(download(ask(server, "ok/1.png"), out, web))
+    (tmp_path / "secret.jpg").write_bytes(draw(1))
+    (record,) = journal(out)
+    (out / JOURNAL).write_text(json.dumps({**record, **harm}) + "\n", encoding="utf-8")
+    with pytest.raises(StoreError, match=f"line 1 is damaged .*{told}.*; delete that line"):
+        list(download(ask(server, "ok/1.png"), out, web))
+
+
 RUN = """
 import sys
 from pathlib import Path

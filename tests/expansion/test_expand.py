@@ -20,7 +20,10 @@ from PIL import Image
 from medalist.data.drawn import CLASSES, draw_image
 from medalist.data.table import TEST
 from medalist.errors import DataError, RecipeError, StoreError
+from medalist.expansion.dataset import Dataset
 from medalist.expansion.expand import Asked, expand
+from medalist.expansion.found import Fetched, Found
+from medalist.expansion.screen import screen
 from medalist.expansion.sheets import SHEETS
 from medalist.expansion.written import COLUMNS, EXTRA, REFUSED, SUMMARY
 from medalist.pipeline.way import read
@@ -228,6 +231,16 @@ def test_a_server_that_behaves_badly_gets_nothing_in(drawn: Any, server: Any, we
     assert len(taken) >= 4 and set(taken) <= {server.url(f"file{file}") for file in right}
     assert len(taken) + len(refused) == len(urls)
     assert {row["author"] for row in rows_of(tmp_path / "out" / EXTRA)} == {"'=cmd()"}
+
+
+def test_a_file_that_was_changed_since_is_refused(drawn: Any, tmp_path: Path) -> None:
+    right = sorted(drawn.more(tmp_path / "right", 2, seed=9).glob("boat/*"))
+    dataset = Dataset.of(RECIPE, drawn.root, cache=drawn.cache)
+    found = Found("https://example.org/1.jpg", "boat", "csv")
+    fetched = [Fetched(found, str(file), hash_bytes(right[0].read_bytes()), 9, "JPEG") for file in right]
+    verdicts = screen(dataset, tmp_path, fetched, looks=False, cache=drawn.cache).verdicts
+    assert [one.kind for one in verdicts] == ["", "broken"]
+    assert "its bytes are not those that were fetched" in verdicts[1].reason
 
 
 def test_judging_wants_a_metric(drawn: Any, tmp_path: Path) -> None:
