@@ -39,6 +39,8 @@ def expand(
     """More images for DATA's classes: found, fetched, screened for copies and strangers, and judged by experiment."""
     if judge and metric is None and recipe is None:
         raise RecipeError("--judge compares scores; type --metric NAME, or --recipe")
+    if judge and try_queries:
+        raise RecipeError("--try-queries stops before anything is judged; leave out --judge, or --try-queries")
     adopt(allow_code or ())
     from medalist.expansion.expand import Asked
     from medalist.expansion.expand import expand as find

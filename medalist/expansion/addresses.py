@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 CLOSED_V4 = (
     IPv4Network("192.0.0.0/24"),  # IETF protocol assignments
     IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv4Network("168.63.129.16/32"),  # Azure's wire server, which hands out a machine's secrets
 )
 # All that is handed out to servers lies in 2000::/3. Outside it are mapped (::ffff:0:0/96) and translated
 # (64:ff9b::/96) IPv4 addresses, local ones, and multicast.

@@ -16,13 +16,14 @@ from medalist.data.facts import Facts
 from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
 from medalist.data.splits import make_folds
-from medalist.data.table import TRAIN, VALID, ImageTable
+from medalist.data.table import TEST, TRAIN, VALID, ImageTable
 from medalist.errors import DataError
 from medalist.expansion.likeness import Fit, fits
 from medalist.features.bank import FeatureBank
-from medalist.pipeline.extraction import SETTLED, extract
+from medalist.pipeline.extraction import SETTLED, extract, unit_rows
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
+from medalist.quality.alike import shown_before
 from medalist.recipe import Recipe
 from medalist.training.heads.contract import targets
 
@@ -61,8 +62,8 @@ class Labelled:
 
 def labelled_fits(
     dataset: Dataset, folder: Path, paths: Sequence[str], *, cache: Path, sink: Sink = ignore
-) -> tuple[Labelled, Fit]:
-    """How labelled images fit the classes, out of fold, and how new ones do.
+) -> tuple[Labelled, Fit, dict[int, int]]:
+    """How labelled images fit the classes, out of fold, and how new ones do; and which of these show a known picture.
 
     Args:
         dataset: at most MOST of its labelled images are taken, of all classes as evenly as can be.
@@ -71,26 +72,36 @@ def labelled_fits(
         cache: folder of features.
         sink: takes progress events.
 
+    Returns:
+        Labelled images, new ones, and the row of the table whose picture a new one shows, by its place among them: of
+        all test images and the labelled ones that are compared with, see `alike.shown_before`.
+
     Raises:
         DataError: no labelled image can be decoded.
     """
     recipe, table = dataset.recipe, dataset.table
-    usable = np.array([fact.ok for fact in dataset.facts]) & np.isin(table.split, (TRAIN, VALID))
+    readable = np.array([fact.ok for fact in dataset.facts])
+    usable = readable & np.isin(table.split, (TRAIN, VALID))
     if not usable.any():
         raise DataError(f"none of the labelled images in {table.root} could be read; try medalist check")
     rows = _some(table, np.flatnonzero(usable))
     own, labels = table.take(rows), table.take(rows).labels
     group_N = duplicate_groups([dataset.facts[row] for row in rows], own.groups)
     fold_N = make_folds(labels, group_N, num_folds=recipe.folds.k, seed=recipe.folds.seed)
-    files = [str((table.root / path).absolute()) for path in own.paths] + [
-        str((folder / path).absolute()) for path in paths
-    ]
+    known = np.concatenate([rows, np.flatnonzero(readable & (table.split == TEST))])
+    files = [str((table.root / path).absolute()) for path in table.paths[known]]
+    files += [str((folder / path).absolute()) for path in paths]
     found = extract(recipe, Path("/"), files, cache=cache, settled=folder / SETTLED, sink=sink)
-    hashes = [fact.hash for fact in found.facts]
-    x_AD = FeatureBank(cache).rows(found.spaces, hashes, normalise=recipe.normalise)[:]
+    bank, hashes = FeatureBank(cache), [fact.hash for fact in found.facts]
+    x_AD = bank.rows(found.spaces, hashes[: len(rows)] + hashes[len(known) :], normalise=recipe.normalise)[:]
     num_classes = len(table.classes)
     mine, new = fits(x_AD[: len(rows)], labels, fold_N, x_AD[len(rows) :], num_classes=num_classes)
-    return Labelled(mine, targets(labels, num_classes).astype(bool), fold_N), new
+    place_A = np.arange(len(files))
+    kinds = place_A[len(rows) : len(known)], place_A[: len(rows)]
+    unit_AD = unit_rows(bank, found, place_A)
+    shown = shown_before(files, unit_AD, kinds, place_A[len(known) :], cache=cache, sink=sink)
+    same = {place - len(known): int(known[other]) for place, other in shown.items()}
+    return Labelled(mine, targets(labels, num_classes).astype(bool), fold_N), new, same
 
 
 def _some(table: ImageTable, rows: np.ndarray) -> np.ndarray:

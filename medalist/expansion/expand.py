@@ -17,8 +17,7 @@ from medalist import ledger
 from medalist.data.table import ImageTable
 from medalist.errors import RecipeError, StoreError, near
 from medalist.expansion.dataset import Dataset
-from medalist.expansion.fetch import IMAGES
-from medalist.expansion.found import Fetched, Refused
+from medalist.expansion.found import IMAGES, Fetched, Refused
 from medalist.expansion.gather import gather
 from medalist.expansion.journal import JOURNAL
 from medalist.expansion.screen import screen

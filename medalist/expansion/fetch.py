@@ -13,14 +13,12 @@ from pathlib import Path
 
 from medalist.data.decode import Picture, sniff
 from medalist.errors import DataError, StoreError, WebError
-from medalist.expansion.found import Found
+from medalist.expansion.found import IMAGES, Found, image_path
 from medalist.expansion.journal import Record
 from medalist.expansion.patience import refused_by
 from medalist.expansion.web import Limits, Web
-from medalist.quality.findings import EXTENSIONS
 from medalist.store import failpoint, hash_bytes, write_atomic
 
-IMAGES = "images"
 ACCEPT = "image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, image/*;q=0.5"
 
 
@@ -42,7 +40,7 @@ def fetch(found: Found, folder: Path, web: Web, turn: threading.Lock) -> Record:
         name = hash_bytes(data)
         with turn:
             kind = _format(data, web.limits)
-            path = f"{IMAGES}/{name[:2]}/{name}{EXTENSIONS[kind][0]}"
+            path = image_path(name, kind)
             _keep(folder / path, data)
     except DataError as error:
         raise WebError(str(error)) from error

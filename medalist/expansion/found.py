@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medalist.quality.findings import EXTENSIONS
+
+IMAGES = "images"
+
+
+def image_path(name: str, kind: str) -> str:
+    """Where the file of a hash and format lies in the folder of an expansion: `images/HH/HASH.ext`."""
+    return f"{IMAGES}/{name[:2]}/{name}{EXTENSIONS[kind][0]}"
+
 
 @dataclass(frozen=True)
 class Found:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 
 from medalist.errors import StoreError
-from medalist.expansion.found import Fetched, Found, Outcome, Refused
+from medalist.expansion.found import Fetched, Found, Outcome, Refused, image_path
+from medalist.quality.findings import EXTENSIONS
 from medalist.store import failpoint
 
 JOURNAL = "downloads.jsonl"
@@ -102,10 +104,26 @@ class Journal:
         records = []
         for number, line in enumerate(data[:whole].splitlines(), 1):
             try:
-                records.append(Record(**json.loads(line)))
+                records.append(_checked(Record(**json.loads(line))))
             except (ValueError, TypeError) as error:
                 raise StoreError(f"{self._path}, line {number} is damaged ({error}); delete that line") from error
         return records
+
+
+def _checked(record: Record) -> Record:
+    """A record as this module writes them: the journal may come with a folder that strangers packed.
+
+    Raises:
+        ValueError: a value of another type, or a file elsewhere than its hash says.
+    """
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if type(value).__name__ != field.type:
+            raise ValueError(f"{field.name} is {value!r}, expected {field.type}")
+    named = record.format in EXTENSIONS and re.fullmatch("[0-9a-f]{64}", record.hash)
+    if not record.reason and not (named and record.path == image_path(record.hash, record.format)):
+        raise ValueError(f"path {record.path!r} is not that of its hash and format")
+    return record
 
 
 def _holds(record: Record, folder: Path, limits: str) -> bool:

@@ -20,7 +20,7 @@ def retry_after(text: str, now: datetime) -> float | None:
         return float(text[:9])
     try:
         then = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of a zone ages away
         return None
     then = then if then.tzinfo else then.replace(tzinfo=UTC)
     return max(0.0, (then - now).total_seconds())

@@ -15,7 +15,7 @@ import numpy as np
 
 from medalist.data.facts import Facts
 from medalist.data.ingest import facts_of
-from medalist.data.table import ImageTable
+from medalist.data.table import TEST, ImageTable
 from medalist.expansion.bars import Bar, Rates, rates
 from medalist.expansion.copies import copies
 from medalist.expansion.dataset import Dataset, labelled_fits
@@ -94,7 +94,7 @@ def screen(
         sink: takes progress events.
     """
     new = facts_of(folder, [one.path for one in fetched], cache=cache, sink=sink)
-    refused = dict(_of_files(fetched, new))
+    refused = _not_as_fetched(fetched, new) | _of_files(fetched, new)
     left = [i for i in range(len(new)) if i not in refused]
     labels = [fetched[i].found.label for i in left]
     same = copies(dataset.table, dataset.facts, [new[i] for i in left], labels)
@@ -114,6 +114,14 @@ def codes_of(table: ImageTable, label: str) -> list[int]:
     return [table.classes.index(name) for name in names]
 
 
+def _not_as_fetched(fetched: Sequence[Fetched], facts: Sequence[Facts]) -> dict[int, tuple[str, str]]:
+    """Files whose bytes were changed since, so that nothing on record is about them."""
+    told = "broken", "its bytes are not those that were fetched; delete the file, and the same command fetches it again"
+    return {
+        i: told for i, (one, fact) in enumerate(zip(fetched, facts, strict=True)) if fact.hash not in ("", one.hash)
+    }
+
+
 def _of_files(fetched: Sequence[Fetched], facts: Sequence[Facts]) -> dict[int, tuple[str, str]]:
     """What is wrong with files by themselves."""
     refused: dict[int, tuple[str, str]] = {}
@@ -127,24 +135,29 @@ def _of_files(fetched: Sequence[Fetched], facts: Sequence[Facts]) -> dict[int, t
 def _of_looks(
     dataset: Dataset, folder: Path, fetched: Sequence[Fetched], *, cache: Path, sink: Sink
 ) -> tuple[dict[int, tuple[str, str]], dict[str, OfClass]]:
-    """What does not look like its class, and what is known of each class."""
-    known, new = labelled_fits(dataset, folder, [one.path for one in fetched], cache=cache, sink=sink)
+    """What shows a known picture, changed further than hashes tell, or does not look like its class; and each class."""
+    known, new, same = labelled_fits(dataset, folder, [one.path for one in fetched], cache=cache, sink=sink)
     bar, measured = Bar.of(known.fit, known.has_NC), rates(known.fit, known.has_NC, known.fold_N)
     passed_XC = bar.passes(new)
     table = dataset.table
     asked = [codes_of(table, one.found.label) for one in fetched]
-    refused = {}
+    refused = {place: _of_pixels(table, row) for place, row in same.items()}
     for place, codes in enumerate(asked):
         short = [c for c in codes if not passed_XC[place, c]]
-        if short:
+        if short and place not in same:
             refused[place] = ("irrelevant", _why(table, bar, short[0], new, place))
     classes = {}
-    for label in dict.fromkeys(one.found.label for one in fetched):
-        places = [place for place, one in enumerate(fetched) if one.found.label == label]
+    for label in dict.fromkeys(one.found.label for place, one in enumerate(fetched) if place not in same):
+        places = [place for place, one in enumerate(fetched) if one.found.label == label and place not in same]
         classes[label] = told = _of_class(table, asked[places[0]], places, refused, new, measured)
         if told.left_out:
             refused |= {place: ("ambiguous", told.left_out) for place in places if place not in refused}
     return refused, classes
+
+
+def _of_pixels(table: ImageTable, row: int) -> tuple[str, str]:
+    """A picture that was found by features and pixels."""
+    return "test" if table.split[row] == TEST else "train", f"cut, turned or changed, shows {table.paths[row]}"
 
 
 def _why(table: ImageTable, bar: Bar, c: int, new: Fit, place: int) -> str:

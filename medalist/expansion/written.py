@@ -1,6 +1,7 @@
 """Verdicts -> the expansion's files: `extra.csv` for `run`, `refused.csv` with reasons, `summary.json`.
 
-What strangers wrote is guarded for spreadsheets; label and path are as they are.
+What strangers wrote is guarded for spreadsheets, addresses too, and half characters in it are spelt out; label and path
+are as they are.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def write(folder: Path, screened: Screened, refused: Sequence[Refused], facts: d
     """
     taken = [verdict for verdict in screened.verdicts if not verdict.kind]
     write_atomic(folder / EXTRA, _csv(COLUMNS, [_cells(verdict) for verdict in taken]))
-    rows = [[*_cells(verdict), verdict.kind, guarded(verdict.reason)] for verdict in screened.verdicts if verdict.kind]
-    rows += [[*_found_cells(one), "download", guarded(one.reason)] for one in refused]
+    rows = [[*_cells(verdict), verdict.kind, _shown(verdict.reason)] for verdict in screened.verdicts if verdict.kind]
+    rows += [[*_found_cells(one), "download", _shown(one.reason)] for one in refused]
     write_atomic(folder / REFUSED, _csv((*COLUMNS, *WHY), rows))
     summary = {**facts, "classes": summary_of(screened, refused)}
     write_json(folder / SUMMARY, summary)
@@ -91,8 +92,13 @@ def _cells(verdict: Verdict) -> list[str]:
 def _found_cells(one: Refused) -> list[str]:
     """A row of what was found; the file's own cells are empty."""
     found = one.found
-    people = [found.page, found.licence, found.licence_url, found.author, found.query]
-    return ["", "", found.label, WEIGHT, guarded(found.source), found.url, *map(guarded, people), ""]
+    people = [found.source, found.url, found.page, found.licence, found.licence_url, found.author, found.query]
+    return ["", "", found.label, WEIGHT, *map(_shown, people), ""]
+
+
+def _shown(text: str) -> str:
+    """A cell for people, which any text can be."""
+    return guarded(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:

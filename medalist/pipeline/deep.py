@@ -24,7 +24,7 @@ from medalist.features.bank import FeatureBank
 from medalist.features.rows import Rows
 from medalist.metrics import dense
 from medalist.pipeline.adversary import told_apart
-from medalist.pipeline.extraction import Extracted
+from medalist.pipeline.extraction import Extracted, unit_rows
 from medalist.pipeline.way import groups_of
 from medalist.progress import Sink, ignore
 from medalist.quality import labels, outliers
@@ -78,7 +78,7 @@ def pictures(table: ImageTable, found: Extracted, *, cache: Path, sink: Sink = i
         sink: takes progress events.
     """
     readable = np.flatnonzero([fact.ok for fact in found.facts])
-    unit_ND = _unit_rows(FeatureBank(cache), found, readable)
+    unit_ND = unit_rows(FeatureBank(cache), found, readable)
     x_ND = np.zeros((len(table), unit_ND.shape[1]), np.float32)
     x_ND[readable] = unit_ND
     return alike(table, found.facts, x_ND, cache=cache, sink=sink)
@@ -124,16 +124,8 @@ def _see(recipe: Recipe, table: ImageTable, found: Extracted, picture_N: np.ndar
     x_ND, x_MD = (bank.rows(found.spaces, some, normalise=recipe.normalise) for some in (hashes_N, hashes_M))
     named_N = groups_of(recipe, table.take(rows_N), [facts[i] for i in rows_N])
     group_N = duplicate_groups([Facts(False)] * len(rows_N), named_N, picture_N[rows_N])
-    unit_ND, unit_MD = (_unit_rows(bank, found, rows) for rows in (rows_N, rows_M))
+    unit_ND, unit_MD = (unit_rows(bank, found, rows) for rows in (rows_N, rows_M))
     return _Seen(table, rows_N, rows_M, x_ND, x_MD, unit_ND, unit_MD, group_N)
-
-
-def _unit_rows(bank: FeatureBank, found: Extracted, rows: np.ndarray) -> np.ndarray:
-    """Pooled features of each network in the first view, each of norm 1, all together of norm 1."""
-    first = found.spaces[0].key
-    pooled = [space for space in found.spaces if all(space.key[part] == first[part] for part in ("view", "tap"))]
-    unit_ND = bank.rows(pooled, [found.facts[i].hash for i in rows], normalise="l2")[:]
-    return np.asarray(unit_ND * np.float32(len(pooled) ** -0.5))
 
 
 def _labels(recipe: Recipe, seen: _Seen, sink: Sink) -> Deep:

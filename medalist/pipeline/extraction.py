@@ -14,7 +14,7 @@ from medalist.backbones import Backbone
 from medalist.data.facts import Facts
 from medalist.data.table import ImageTable, Rejected
 from medalist.errors import MismatchError
-from medalist.features.bank import NETWORKS, Space
+from medalist.features.bank import NETWORKS, FeatureBank, Space
 from medalist.features.rows import Rows
 from medalist.pipeline.leaked import Known
 from medalist.progress import Sink, fan_out, ignore
@@ -143,6 +143,14 @@ def extract_through(
             "features: {bottleneck} set the pace (decoding {decode_s} s, network {forward_s} s)".format(**last)
         )
     return Extracted(tuple(facts), tuple(spaces), tuple(notes))
+
+
+def unit_rows(bank: FeatureBank, found: Extracted, rows: np.ndarray) -> np.ndarray:
+    """Pooled features of each network in the first view, each of norm 1, all together of norm 1."""
+    first = found.spaces[0].key
+    pooled = [space for space in found.spaces if all(space.key[part] == first[part] for part in ("view", "tap"))]
+    unit_ND = bank.rows(pooled, [found.facts[i].hash for i in rows], normalise="l2")[:]
+    return np.asarray(unit_ND * np.float32(len(pooled) ** -0.5))
 
 
 def _asked(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:

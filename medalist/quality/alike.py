@@ -80,6 +80,41 @@ def proposed(x_ND: np.ndarray, group_N: np.ndarray, *, num: int = NEIGHBOURS) ->
     return left_right[:, 0], left_right[:, 1]
 
 
+def shown_before(
+    files: Sequence[str],
+    x_AD: np.ndarray,
+    known: Sequence[np.ndarray],
+    new: np.ndarray,
+    *,
+    cache: Path,
+    sink: Sink = ignore,
+) -> dict[int, int]:
+    """The known image whose picture each new one shows, by row; where there are several, one of the first kind.
+
+    Args:
+        files: absolute paths of A images, all of which can be decoded.
+        x_AD: features of each, of norm 1.
+        known: rows of each kind, such as test and labelled images; NEIGHBOURS are proposed of each kind.
+        new: rows that are compared with them.
+        cache: folder of `facts.sqlite`.
+        sink: takes progress events.
+    """
+    proposals = [np.empty((0, 2), np.int64)]
+    for rows in (rows for rows in known if len(rows)):
+        for start in range(0, len(new), BLOCK):
+            block = new[start : start + BLOCK]
+            far_BN = -(x_AD[block] @ x_AD[rows].T)
+            nearest_BK = np.argpartition(far_BN, min(NEIGHBOURS, len(rows)) - 1, axis=1)[:, :NEIGHBOURS]
+            proposals.append(np.column_stack([np.repeat(block, nearest_BK.shape[1]), rows[nearest_BK.ravel()]]))
+    pair_L2 = np.concatenate(proposals)
+    read = np.unique(pair_L2)
+    shown = ingest(Path("/"), [files[row] for row in read], preparations=[SMALL], cache=cache)
+    blank = np.zeros((SIDE, SIDE, 3), np.uint8)
+    small = {int(row): one.images[0] if one.images else blank for row, one in zip(read, shown, strict=True)}
+    same_L = same_pictures((pair_L2[:, 0], pair_L2[:, 1]), small.__getitem__, sink=sink) >= SAME
+    return {int(row): int(other) for row, other in pair_L2[same_L][::-1]}  # the first of each row stays
+
+
 def same_pictures(pairs: Pairs, small: Callable[[int], np.ndarray], *, sink: Sink = ignore) -> np.ndarray:
     """float (L,) correlation of each pair's fitted pictures; 0 where no place and turn is promising.
 

@@ -64,8 +64,8 @@ def test_proxies_of_the_environment_are_not_asked(server: Any, web: Web, monkeyp
     ],
 )
 def test_a_bad_server_is_refused(server: Any, web: Web, path: str, reason: str) -> None:
-    if path in ("slow", "slow_headers", "silent"):
-        web = replace(web, limits=replace(web.limits, seconds=0.4, silence=0.2))
+    hasty = {"slow": {"seconds": 0.4}, "slow_headers": {"seconds": 0.4}, "silent": {"silence": 0.2}}
+    web = replace(web, limits=replace(web.limits, **hasty.get(path, {})))
     with pytest.raises(WebError, match=reason):
         fetch(web, server.url(path))
 

@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from medalist.data.drawn import CLASSES, draw_image
 from medalist.data.table import TEST
 from medalist.errors import DataError, RecipeError, StoreError
+from medalist.expansion.dataset import Dataset
 from medalist.expansion.expand import Asked, expand
+from medalist.expansion.found import Fetched, Found
+from medalist.expansion.screen import screen
 from medalist.expansion.sheets import SHEETS
 from medalist.expansion.written import COLUMNS, EXTRA, REFUSED, SUMMARY
 from medalist.pipeline.way import read
@@ -230,7 +233,48 @@ def test_a_server_that_behaves_badly_gets_nothing_in(drawn: Any, server: Any, we
     assert {row["author"] for row in rows_of(tmp_path / "out" / EXTRA)} == {"'=cmd()"}
 
 
+def test_a_file_that_was_changed_since_is_refused(drawn: Any, tmp_path: Path) -> None:
+    right = sorted(drawn.more(tmp_path / "right", 2, seed=9).glob("boat/*"))
+    dataset = Dataset.of(RECIPE, drawn.root, cache=drawn.cache)
+    found = Found("https://example.org/1.jpg", "boat", "csv")
+    fetched = [Fetched(found, str(file), hash_bytes(right[0].read_bytes()), 9, "JPEG") for file in right]
+    verdicts = screen(dataset, tmp_path, fetched, looks=False, cache=drawn.cache).verdicts
+    assert [one.kind for one in verdicts] == ["", "broken"]
+    assert "its bytes are not those that were fetched" in verdicts[1].reason
+
+
+def test_a_test_image_does_not_get_in_turned_cut_or_framed(drawn: Any, tmp_path: Path) -> None:
+    folder = drawn.more(tmp_path / "more", 3, seed=11)
+    table = read(RECIPE, drawn.root)
+    tested = sorted(
+        (drawn.root / path for path in table.paths[table.split == TEST]), key=lambda one: one.stat().st_size
+    )
+    for number, file in enumerate(tested[-3:]):
+        with Image.open(file) as image:
+            width, height = image.size
+            changed = {
+                "turned": image.transpose(Image.Transpose.ROTATE_90),
+                "cut": image.crop((width // 10, height // 10, width, height)),
+                "framed": ImageOps.expand(image, min(image.size) // 12, "white"),
+            }
+        for name, one in changed.items():
+            one.save(folder / CLASSES[number] / f"x-{name}-{number}.jpg", quality=90)
+    expand(RECIPE, drawn.root, tmp_path / "out", asked(folder), cache=drawn.cache)
+    told = kinds_of(tmp_path / "out")
+    assert {name: kind for name, kind in told.items() if name.startswith("x-")} == {
+        f"x-{name}-{number}.jpg": "test" for name in ("turned", "cut", "framed") for number in range(3)
+    }
+    assert not {kind for name, kind in told.items() if not name.startswith("x-")} & {"test", "train"}
+
+
 def test_judging_wants_a_metric(drawn: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "medalist.cli", "expand", drawn.root, "--judge", "--out", tmp_path / "out"]
     told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert told.returncode == 1 and "type --metric NAME" in told.stderr
+
+
+def test_comparing_queries_judges_nothing_and_says_so(drawn: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "medalist.cli", "expand", drawn.root, "--judge", "--metric", "accuracy", "--out",
+               tmp_path / "out", "--try-queries", "{class}", "--try-queries", "a {class}"]  # fmt: skip
+    told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert told.returncode == 1 and "leave out --judge, or --try-queries" in told.stderr

@@ -30,6 +30,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
         ("²", None),
         ("9" * 5000, 999_999_999.0),
         ("Sun, 99 Mar 2026 12:01:30 GMT", None),
+        ("Mon, 01 Jan 2030 00:00:00 +99999999999999", None),
     ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medalist.data.textfiles import unguarded
 from medalist.expansion.found import Fetched, Found, Refused
 from medalist.expansion.screen import OfClass, Screened, Verdict
 from medalist.expansion.written import COLUMNS, EXTRA, REFUSED, SUMMARY, WHY, summary_of, write
@@ -37,6 +38,15 @@ def test_formulas_are_guarded_but_labels_and_paths_exact(tmp_path: Path) -> None
     assert (row["kind"], row["reason"], row["author"], row["path"], row["hash"]) == (
         "download", "'=told", "'\tx", "", "",
     )  # fmt: skip
+
+
+def test_addresses_are_guarded_and_half_characters_spelt_out(tmp_path: Path) -> None:
+    away = [Refused(Found(url, "b", "csv", author="\ud800"), "no \udfff") for url in ("=cmd()", "http://a/\ud800")]
+    write(tmp_path, Screened((), {}), away, {})
+    rows = read(tmp_path / REFUSED)
+    assert [unguarded(row["url"]) for row in rows] == ["=cmd()", "http://a/\\ud800"]
+    assert rows[0]["url"] == "'=cmd()"
+    assert (rows[0]["author"], rows[0]["reason"]) == ("\\ud800", "no \\udfff")
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n\0"), min_size=1))

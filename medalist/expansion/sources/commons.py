@@ -15,12 +15,13 @@ from medalist.errors import WebError
 from medalist.expansion.api import ask, entries, text_at
 from medalist.expansion.found import Found
 from medalist.expansion.patience import retry_after
-from medalist.expansion.plain import plain
+from medalist.expansion.plain import plain, printable
 from medalist.expansion.sources.contract import Streams, sources
 from medalist.expansion.web import Web
 
 URL = "https://commons.wikimedia.org/w/api.php"
 EVERY_S = 0.5
+BARREN = 3  # answers without a new image, one after the other, that end a search: some parts hold none
 WAIT = ("maxlag", "ratelimited", "readonly")
 FIXED: dict[str, str | int] = {
     "action": "query",
@@ -55,17 +56,22 @@ def commons(queries: Mapping[str, str], web: Web) -> Streams:
 
 def _images(label: str, query: str, web: Web) -> Iterator[Found]:
     onward: dict[str, str | int] = {}
+    seen: set[str] = set()
+    barren = 0
     while True:
         parameters = {**FIXED, "gsrsearch": f"{query} filetype:bitmap", **onward}
         answer = ask(web, URL, parameters, every_s=EVERY_S, fault=_fault)
         # A long answer comes in parts: a file without `imageinfo` has it in the next one.
-        pages = entries(text_at(answer, "query", "pages"))
+        pages, before = entries(text_at(answer, "query", "pages")), len(seen)
         for page in sorted(pages, key=_place):
-            if image := _image(page, label, query):
+            image = _image(page, label, query)
+            if image and image.url not in seen:
+                seen.add(image.url)
                 yield image
         told = answer.get("continue")
         following = {key: value for key, value in told.items() if isinstance(value, str | int)} if told else {}
-        if not following or following == onward:
+        barren = barren + 1 if len(seen) == before else 0
+        if not following or following == onward or barren == BARREN:
             return
         onward = following
 
@@ -87,8 +93,8 @@ def _place(page: Mapping[str, Any]) -> int:
 
 def _image(page: Mapping[str, Any], label: str, query: str) -> Found | None:
     info = next(iter(entries(page.get("imageinfo"))), None)
-    url = text_at(info, "thumburl") or text_at(info, "url")
-    if info is None or not isinstance(url, str):
+    url = printable(text_at(info, "thumburl") or text_at(info, "url"))
+    if info is None or not url:
         return None
     told = info.get("extmetadata")
     return Found(

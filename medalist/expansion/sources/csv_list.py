@@ -8,7 +8,7 @@ from pathlib import Path
 from medalist.data.textfiles import read_csv
 from medalist.errors import DataError, near
 from medalist.expansion.found import Found
-from medalist.expansion.plain import plain
+from medalist.expansion.plain import plain, printable
 from medalist.expansion.sources.contract import Streams, sources, wanted
 from medalist.expansion.web import Web
 
@@ -18,7 +18,7 @@ OPTIONAL = ("page", "licence", "licence_url", "author", "title")
 
 @sources()
 def csv(queries: Mapping[str, str], web: Web, *, path: str) -> Streams:
-    """The rows of a CSV, in its order; a URL is http(s), never a file.
+    """The rows of a CSV, in its order; a URL is http(s), never a file, and one that cannot be printed is skipped.
 
     Args:
         queries: classes that are wanted; what they would ask is not used.
@@ -33,9 +33,8 @@ def csv(queries: Mapping[str, str], web: Web, *, path: str) -> Streams:
     table = read_csv(Path(path), path)
     for name in NEEDED:
         if name not in table.header:
-            raise DataError(
-                f"{path} has no column {name!r}{near(name, table.header)}; it has {', '.join(table.header)}"
-            )
+            header = [plain(other) for other in table.header]
+            raise DataError(f"{path} has no column {name!r}{near(name, header)}; it has {', '.join(header)}")
     found: dict[str, list[Found]] = {}
     for row in table.rows:
         image = _image(dict(zip(table.header, row, strict=True)))
@@ -52,8 +51,8 @@ def csv(queries: Mapping[str, str], web: Web, *, path: str) -> Streams:
 
 def _image(cells: Mapping[str, str]) -> Found:
     told = {name: plain(cells.get(name, "")) for name in OPTIONAL}
-    return Found(cells["url"].strip(), cells["label"], "csv", **told)
+    return Found(printable(cells["url"]), cells["label"], "csv", **told)
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) or "none"
+    return ", ".join(map(plain, names[:8])) or "none"

@@ -13,7 +13,7 @@ from typing import Any
 from medalist.errors import MissingExtraError, WebError
 from medalist.expansion.api import entries
 from medalist.expansion.found import Found
-from medalist.expansion.plain import plain
+from medalist.expansion.plain import plain, printable
 from medalist.expansion.sources.contract import Streams, sources
 from medalist.expansion.web import Web
 
@@ -72,9 +72,8 @@ def _page(engine: Any, query: str, region: str, page: int) -> list[dict[str, Any
 
 
 def _image(result: Mapping[str, Any], label: str, query: str) -> Found:
-    url = result.get("image")
     return Found(
-        url if isinstance(url, str) else "",
+        printable(result.get("image")),
         label,
         "ddgs",
         query,

@@ -8,6 +8,7 @@ from pathlib import Path
 from medalist.data.layouts.tree import is_document, list_tree
 from medalist.errors import DataError, RecipeError, near
 from medalist.expansion.found import Found
+from medalist.expansion.plain import plain
 from medalist.expansion.sources.contract import Streams, sources
 from medalist.expansion.web import Web
 
@@ -36,8 +37,9 @@ def folder(
         by_label.setdefault(label or file.partition("/")[0], []).append(str(tree.root / file))
     found = {name: by_label[name] for name in queries if name in by_label}
     if not found:
+        there = ", ".join(map(plain, sorted(by_label)[:8])) or "no images"
         raise DataError(
-            f"{path} has no folder that is named for a class: it has {', '.join(sorted(by_label)[:8]) or 'no images'};"
+            f"{path} has no folder that is named for a class: it has {there};"
             f" the classes are {', '.join(sorted(queries)[:8])}; for a flat folder type folder(path=..., label='CLASS')"
         )
     return {name: _images(name, files, licence, author) for name, files in found.items()}

@@ -12,7 +12,7 @@ from typing import Any
 from medalist.errors import WebError
 from medalist.expansion.api import ask, entries
 from medalist.expansion.found import Found
-from medalist.expansion.plain import plain
+from medalist.expansion.plain import plain, printable
 from medalist.expansion.sources.contract import Streams, sources
 from medalist.expansion.web import Web
 
@@ -43,15 +43,16 @@ def openverse(queries: Mapping[str, str], web: Web, *, licence: str = "", licenc
 
 def _images(label: str, query: str, web: Web, asked: Mapping[str, str]) -> Iterator[Found]:
     page, last = 1, 1
+    seen: set[str] = set()
     while page <= last:
         parameters: dict[str, str | int] = {"q": query, **asked, "mature": "false", "page": page, "page_size": PAGE}
         answer = ask(web, URL, parameters, every_s=EVERY_S, fault=_fault)
-        results = entries(answer["results"])
-        for result in results:
-            if image := _image(result, label, query):
-                yield image
+        images = [_image(result, label, query) for result in entries(answer["results"])]
+        fresh = {image.url: image for image in images if image and image.url not in seen}
+        yield from fresh.values()
+        seen.update(fresh)
         pages = answer.get("page_count")
-        last = pages if isinstance(pages, int) and results else 0
+        last = pages if isinstance(pages, int) and fresh else 0  # the same again may go on for ever
         page += 1
 
 
@@ -62,8 +63,8 @@ def _fault(answer: Mapping[str, Any], headers: Mapping[str, str]) -> WebError | 
 
 
 def _image(result: Mapping[str, Any], label: str, query: str) -> Found | None:
-    url = result.get("url")
-    if not isinstance(url, str):
+    url = printable(result.get("url"))
+    if not url:
         return None
     return Found(
         url,

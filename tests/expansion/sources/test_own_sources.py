@@ -94,6 +94,8 @@ def test_a_list(tmp_path: Path, web: Web) -> None:
         ("url,label\nhttps://a.example/,Cat\n", "its labels are Cat, the classes .*, cat, dog"),
         ("url,label\n", "its labels are none"),
         ('url,label\n"https://a.example/,cat\n', "is a quote not closed"),
+        ("url,label\nhttps://a.example/,\x1b[31mred\n", r"its labels are \[31mred, the"),
+        ("url,\x1b[31mlabel\nhttps://a.example/,cat\n", r"it has url, \[31mlabel"),
     ],
 )
 def test_what_is_wrong_with_a_list_is_told(tmp_path: Path, web: Web, text: str, message: str) -> None:
@@ -101,3 +103,15 @@ def test_what_is_wrong_with_a_list_is_told(tmp_path: Path, web: Web, text: str, 
         ask(listed(tmp_path, text), web)
     with pytest.raises(DataError, match="is not a file"):
         ask("csv(path='none.csv')", web)
+
+
+def test_folders_of_strangers_are_told_in_plain_text(mine: Path, web: Web) -> None:
+    (mine / "odd" / "\x1b[31mred").mkdir(parents=True)
+    (mine / "odd" / "\x1b[31mred" / "1.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"it has \[31mred;"):
+        ask(f"folder(path={str(mine / 'odd')!r})", web)
+
+
+def test_a_url_that_cannot_be_printed_is_skipped(tmp_path: Path, web: Web) -> None:
+    found = ask(listed(tmp_path, "label,url\ncat,https://a.example/\x1b[31m\ncat,https://a.example/1.jpg\n"), web)
+    assert [image.url for image in found["cat"]] == ["https://a.example/1.jpg"]

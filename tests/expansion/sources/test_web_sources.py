@@ -158,8 +158,31 @@ def test_an_error_of_commons_is_told(service: Any, clock: Any, said: Any, record
 
 def test_commons_that_does_not_go_on_is_not_asked_for_ever(service: Any, clock: Any, said: Any, recorded: Any) -> None:
     spoken = service([said(recorded("commons_1"))] * 3)
-    assert len(ask("commons", spoken.web(clock))) == 4
+    assert len(ask("commons", spoken.web(clock))) == 2
     assert len(spoken.requests) == 2
+
+
+def test_the_same_results_again_end_a_search(service: Any, clock: Any, said: Any, recorded: Any) -> None:
+    spoken = service([said({**recorded("openverse_1"), "page_count": 10**9})] * 9)
+    assert len(ask("openverse", spoken.web(clock))) == 2
+    assert len(spoken.requests) == 2
+    onward = [{**recorded("commons_1"), "continue": {"gsroffset": number}} for number in range(9)]
+    spoken = service([said(answer) for answer in onward])
+    assert len(ask("commons", spoken.web(clock))) == 2
+    assert len(spoken.requests) == 4
+
+
+def test_a_url_of_half_a_character_is_skipped(
+    service: Any, clock: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, good = "https://a.example/\ud800.jpg", "https://a.example/1.jpg"
+    pages = [{"imageinfo": [{"url": url}]} for url in (odd, good)]
+    answers = {"openverse": {"results": [{"url": odd}, {"url": good}]}, "commons": {"query": {"pages": pages}}}
+    found = {call: ask(call, service([said(answer)]).web(clock)) for call, answer in answers.items()}
+    engine = Engine([[{"image": odd}, {"image": good}]])
+    monkeypatch.setattr("medalist.expansion.sources.ddgs_search._engine", lambda: engine)
+    found["ddgs"] = ask("ddgs(pages=1)", service([]).web(clock))
+    assert [[image.url for image in images] for images in found.values()] == [[good]] * 3
 
 
 @pytest.mark.parametrize("odd", [{"query": 3}, {"query": {"pages": [3, {"imageinfo": 4}, {"imageinfo": [5]}]}}, {}])
