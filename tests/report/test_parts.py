@@ -75,6 +75,17 @@ def test_an_arm_knows_its_experiment(tmp_path: Path) -> None:
     assert len(pictures.made) == 1 and 'alt="Chart chart' in section.body
 
 
+def test_only_charts_of_the_experiment_itself_are_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "secret.png")
+    with asking(tmp_path / "exp", {"question": "rank"}):
+        (tmp_path / "exp" / "link.png").symlink_to(tmp_path / "secret.png")
+        (tmp_path / "exp" / "broken.png").write_bytes(b"no picture")
+        named = ["../secret.png", str(tmp_path / "secret.png"), "link.png", "broken.png", "", "..", "a\0b.png"]
+        finish(tmp_path / "exp", {"charts": named}, "")
+    pictures = Thumbnails(tmp_path, {})
+    assert "<figure" not in experiment(tmp_path / "exp", pictures).body and pictures.made == {}
+
+
 def test_a_budgets_steps_are_sentences() -> None:
     first = {"step": "rank a", "outcome": "first", "gain": None}
     second = {"step": "fuse", "outcome": "not taken", "gain": 0.01, "gain_stderr": 0.02, "verdict": "equal"}
