@@ -12,7 +12,7 @@ from medalist.backbones import EMBEDDED, embedded_card
 from medalist.backbones.backbone import is_non_commercial, is_permissive
 from medalist.backbones.cards import list_cards
 from medalist.backbones.catalogue import ROWS
-from medalist.report.markup import Section, name, paragraph, said, table, tag
+from medalist.report.markup import Section, cleaned, name, paragraph, said, table, tag
 from medalist.report.seen import Seen, read_json
 
 UNKNOWN = "not known on this machine"
@@ -25,7 +25,7 @@ def licences(seen: Seen) -> Section | None:
     if not found and not rules:
         return None
     rows = [
-        [name(backbone, most=70), tag("td", said(told), class_="text"), _verdict(told)]
+        [name(cleaned(backbone, seen.known), most=70), tag("td", said(told), class_="text"), _verdict(told)]
         for backbone, told in found.items()
     ]
     body = (
@@ -33,7 +33,7 @@ def licences(seen: Seen) -> Section | None:
         if rows
         else ""
     )
-    body += _rules(rules)
+    body += _rules(cleaned(rules, seen.known))
     lead = "As the publishers of the weights state it. The licence of the images is for whoever took them to say."
     return Section("licences", "Licences and rules", lead, body)
 

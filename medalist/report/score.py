@@ -187,7 +187,7 @@ def notes(seen: Seen) -> Section:
     told = [said(note) for note in _sentences(seen.summary["notes"]) if note.strip()]
     body = listing(told)
     if seen.recipe:
-        kept = cleaned({key: value for key, value in seen.recipe.items() if key != "cards"}, [])
+        kept = cleaned({key: value for key, value in seen.recipe.items() if key != "cards"}, seen.known)
         body += tag(
             "details",
             tag("summary", "The recipe, resolved"),

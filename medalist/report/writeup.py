@@ -15,7 +15,7 @@ from medalist.report.ensemble import weights_of
 from medalist.report.experiment import sentences
 from medalist.report.learning import curves_of, networks
 from medalist.report.licences import licences_of, recipes_of
-from medalist.report.markup import Section, folded, said, tag, visible
+from medalist.report.markup import Section, cleaned, folded, said, tag, visible
 from medalist.report.score import said_lines
 from medalist.report.seen import Seen, read_json
 from medalist.report.stages import clock
@@ -50,7 +50,7 @@ def paragraphs(seen: Seen, experiment: Path | None) -> Paragraphs:
         ("Result", list(result(seen))),
         ("What did not help", list(failed(seen, experiment))),
     ]
-    return [(title, lines) for title, lines in parts if lines]
+    return [(title, cleaned(lines, seen.known)) for title, lines in parts if lines]
 
 
 def task(seen: Seen) -> Iterator[str]:
