@@ -165,6 +165,11 @@ def table(
     return scroller(inner, re.sub(r"<[^>]*>", "", caption), tall=len(rows) > TALL)
 
 
+def unseen(text: str) -> str:
+    """Plain text for those who have the page read to them."""
+    return tag("span", text, class_="unseen")
+
+
 def scroller(inner: str, what: str, *, tall: bool = False) -> str:
     """Something wider, or taller, than a small screen; `what` is plain HTML text."""
     look = "scroll tall" if tall else "scroll"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,12 @@ def test_paths_of_the_recipe_are_known_whatever_they_hold(lab: Any, tmp_path: Pa
     page = page_of(run)
     assert "alice" not in page and "b; c" not in page
     assert all(f"…/{kept}" in page for kept in ("more", "groups.csv", "bad.csv", "cards: none", "a.json"))
+
+
+def test_each_column_has_a_name(lab: Any, tmp_path: Path) -> None:
+    report(lab.run(tmp_path, lab.labels(60, 2), ["a", "b"]))
+    heads = re.findall(r'<th scope="col">(.*?)</th>', page_of(tmp_path), flags=re.DOTALL)
+    assert heads and all(re.sub(r"<[^>]*>", "", head).strip() for head in heads)
 
 
 def test_the_same_run_gives_the_same_bytes(
