@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medalist.report.markup import tag
+from medalist.report.markup import said, tag
 
 LEFT, RIGHT = 8.0, 98.0  # per cent: where the data begins and ends
 TOP, FOOT = 12, 34  # pixels above the highest grid line and below the lowest
@@ -109,11 +109,11 @@ def chart(
 
 
 def svg(inner: str, *, title: str, text: str, height: int, look: str = "chart") -> str:
-    """A picture as wide as its place, with its name and description for those who cannot see it."""
+    """A picture as wide as its place, with its name and description, both plain text, for those who cannot see it."""
     return tag(
         "svg",
-        tag("title", title),
-        tag("desc", text),
+        tag("title", said(title)),
+        tag("desc", said(text)),
         inner,
         class_=look,
         role="img",

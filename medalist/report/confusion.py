@@ -39,7 +39,11 @@ def _views(seen: Seen) -> str:
         return ""
     count_CC = counts(seen.y_N, seen.label_N, len(seen.names))
     found = orders(count_CC) if len(seen.names) > 2 else {"as listed": np.arange(len(count_CC))}
-    return choice("confusion", {label: _matrix(seen.names, count_CC, order_C) for label, order_C in found.items()})
+    return choice(
+        "confusion",
+        {label: _matrix(seen.names, count_CC, order_C) for label, order_C in found.items()},
+        "Order of the classes",
+    )
 
 
 def counts(y_N: np.ndarray, label_N: np.ndarray, num_classes: int) -> np.ndarray:
@@ -67,8 +71,8 @@ def alike(count_CC: np.ndarray) -> np.ndarray:
     return np.asarray(leaves_list(linkage(squareform(far_CC, checks=False), "average")))
 
 
-def choice(group: str, views: dict[str, str]) -> str:
-    """One of several views at a time, chosen by radio buttons; the first to begin with."""
+def choice(group: str, views: dict[str, str], what: str) -> str:
+    """One of several views at a time, chosen by radio buttons, `what` is their name; the first to begin with."""
     if len(views) == 1:
         return next(iter(views.values()))
     parts = []
@@ -78,7 +82,14 @@ def choice(group: str, views: dict[str, str]) -> str:
             f'<input type="radio" name="{group}" id="{key}"{" checked" if place == 0 else ""}>'
             f'<label for="{key}">{label}</label>'
         )
-    return tag("div", *parts, *(tag("div", view, class_="view") for view in views.values()), class_="choice")
+    return tag(
+        "div",
+        *parts,
+        *(tag("div", view, class_="view") for view in views.values()),
+        class_="choice",
+        role="group",
+        aria_label=what,
+    )
 
 
 def _matrix(names: Sequence[str], count_CC: np.ndarray, order_C: np.ndarray) -> str:

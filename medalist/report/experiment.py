@@ -41,8 +41,8 @@ def experiment(folder: Path, pictures: Thumbnails, known: Sequence[Path] = ()) -
     result, question = cleaned(read_json(folder / RESULT), known), question_of(folder)
     told = sentences(result)
     charts = [
-        pictures.chart(folder / name, f"Chart {Path(name).stem}; the table below holds its numbers")
-        for name in result.get("charts", [])
+        pictures.chart(folder / Path(name).name, f"Chart {Path(name).stem}; the table below holds its numbers")
+        for name in map(str, result.get("charts", []))
     ]
     body = listing([said(one) for one in told]) if told else ""
     body += "".join(tag("figure", chart) for chart in charts if chart)

@@ -12,7 +12,9 @@ from medalist.backbones import EMBEDDED, embedded_card
 from medalist.backbones.backbone import is_non_commercial, is_permissive
 from medalist.backbones.cards import list_cards
 from medalist.backbones.catalogue import ROWS
-from medalist.report.markup import Section, name, paragraph, said, table, tag
+from medalist.pipeline.ruling.disclosure import load_disclosure
+from medalist.pipeline.ruling.used import ACCEPTED, Used
+from medalist.report.markup import Section, cleaned, name, paragraph, said, table, tag
 from medalist.report.seen import Seen, read_json
 
 UNKNOWN = "not known on this machine"
@@ -22,10 +24,11 @@ def licences(seen: Seen) -> Section | None:
     """A row a backbone; None where no recipe is at hand, as of imported scripts."""
     found = {backbone: told for recipe in recipes_of(seen) for backbone, told in licences_of(recipe).items()}
     rules = seen.recipe.get("rules")
-    if not found and not rules:
+    outside = used_of(seen)
+    if not found and not rules and not outside.images:
         return None
     rows = [
-        [name(backbone, most=70), tag("td", said(told), class_="text"), _verdict(told)]
+        [name(cleaned(backbone, seen.known), most=70), tag("td", said(told), class_="text"), _verdict(told)]
         for backbone, told in found.items()
     ]
     body = (
@@ -33,9 +36,35 @@ def licences(seen: Seen) -> Section | None:
         if rows
         else ""
     )
-    body += _rules(rules)
+    body += _images(outside, seen)
+    body += _rules(cleaned(rules, seen.known))
     lead = "As the publishers of the weights state it. The licence of the images is for whoever took them to say."
     return Section("licences", "Licences and rules", lead, body)
+
+
+def used_of(seen: Seen) -> Used:
+    """What the run says that it took from outside; nothing where it was written before runs said so."""
+    disclosed = load_disclosure(seen.folder)
+    return disclosed.used if disclosed is not None else Used()
+
+
+def attributions(seen: Seen) -> str:
+    """Where authors and licences of the images from outside are listed."""
+    named = dict.fromkeys(Path(folder).name or folder for recipe in recipes_of(seen) for folder in recipe.get("extra") or ())
+    return ", ".join(f"{folder}/{ACCEPTED}" for folder in named) or f"{ACCEPTED} in the expansion's folder"
+
+
+def _images(used: Used, seen: Seen) -> str:
+    """A row a source and licence of images from outside."""
+    if not used.images:
+        return ""
+    rows = [
+        [name(one.source or "not known", most=70), said(one.licence or "not stated"), f"{one.count:,}"]
+        for one in used.images
+    ]
+    listed = table(["source", "licence", "images"], rows, caption="Images from outside")
+    where = f"The list for attribution, an image a row, is {said(attributions(seen))}."
+    return tag("h3", "Images from outside") + listed + paragraph(where)
 
 
 def recipes_of(seen: Seen) -> Iterator[dict[str, Any]]:

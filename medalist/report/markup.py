@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Two parts or more below the root, a home, or a drive; the last part stays. `https://` and `a/b` are none.
-PATH = re.compile(r"(?<![\w.\-/…])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\\"'<>|]+[/\\])+([^\s/\\\"'<>|,;:)]*)")
+# Where an absolute path begins: a root, drive, share or home, and a part right behind it; `https://`, `a/b`, `~50/60`
+# are none. It goes on, over spaces too, to a quote, comma, semicolon, bracket, line end, or the next one.
+START = r"(?:/|[A-Za-z]:(?:\\+|/(?!/))|\\\\|~(?:[A-Za-z_][\w.\-]*)?[/\\])(?=[^\s/\\])"
+STOPS = r"\"'`,;()\[\]{}<>|\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+PATH = re.compile(rf"(?<![\w.\-/…]){START}(?:(?!\s{START})[^{STOPS}]|(?<=\w)'(?=\w))+")
+FILE = re.compile(r"\bfile://[^/\\\s]*(?=[/\\])", re.IGNORECASE)
 TALL = 24  # rows from which on a table scrolls by itself
-HOMES = re.compile(r"(?:[A-Za-z]:)?[/\\](?:home|Users)[/\\][^/\\]*")
+HOMES = re.compile(r"(?:[A-Za-z]:)?[/\\]+(?:home|Users|media)[/\\]+[^/\\]*|~[^/\\]*[/\\]*")
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,36 @@ def visible(text: str) -> str:
 
 
 def without_paths(text: str, known: Sequence[Path] = ()) -> str:
-    """Absolute paths cut down to their last part, homes to nothing.
+    """Absolute paths cut down to their last part, homes to nothing; of words behind a path some may go with it.
 
     Args:
         text: anybody's.
-        known: folders of this machine, which are found also where they hold spaces.
+        known: paths of this machine, which are found whatever they hold.
     """
+    text = FILE.sub("", text)
     home = Path.home()
     for folder in sorted({*known, home}, key=lambda path: -len(str(path))):
         if len(folder.parts) > 1:
             end = "" if folder == home else f"/{folder.name}"
             text = re.sub(rf"(?<![\w.\-]){re.escape(str(folder))}(?![\w\-])", lambda _, end=end: f"…{end}", text)  # type: ignore[misc]
-    return PATH.sub(lambda found: "…" if HOMES.fullmatch(found[0]) else f"…/{found[1]}", text)
+    return PATH.sub(lambda found: _cut(found[0]), text)
+
+
+def _cut(path: str) -> str:
+    """The last part; one right below the root stays as it is."""
+    if HOMES.fullmatch(path):
+        return "…"
+    parts = re.split(r"[/\\]+", path)
+    return path if len(parts) < 3 and not path.startswith("~") else f"…/{parts[-1]}"
+
+
+def paths_in(value: Any) -> list[Path]:
+    """Absolute paths among the texts of JSON or YAML."""
+    if isinstance(value, dict):
+        return [path for one in value.values() for path in paths_in(one)]
+    if isinstance(value, (list, tuple)):
+        return [path for one in value for path in paths_in(one)]
+    return [Path(value)] if isinstance(value, str) and Path(value).is_absolute() else []
 
 
 def cleaned(value: Any, known: Sequence[Path]) -> Any:
@@ -141,6 +163,11 @@ def table(
     look = f"{look} sortable".strip() if sortable else look
     inner = tag("table", tag("caption", caption), tag("thead", top), tag("tbody", *body), class_=look or None)
     return scroller(inner, re.sub(r"<[^>]*>", "", caption), tall=len(rows) > TALL)
+
+
+def unseen(text: str) -> str:
+    """Plain text for those who have the page read to them."""
+    return tag("span", text, class_="unseen")
 
 
 def scroller(inner: str, what: str, *, tall: bool = False) -> str:

@@ -11,7 +11,7 @@ import yaml
 from medalist.ensembles.diversity import LEGEND
 from medalist.errors import MedalistError
 from medalist.evidence import estimate
-from medalist.report.markup import Section, cleaned, listing, name, number, paragraph, said, table, tag
+from medalist.report.markup import Section, cleaned, listing, name, number, paragraph, said, table, tag, unseen
 from medalist.report.seen import Seen
 from medalist.report.strips import Mark, ruler, scale_of, strip
 
@@ -123,7 +123,12 @@ def score(seen: Seen) -> Section:
         ]
         for label, value, told, mark, inside in rows
     ]
-    head = ["", f"{said(seen.metric)}<small>95 %</small>", ruler(scale), "in sample<small>no score</small>"]
+    head = [
+        unseen("whose"),
+        f"{said(seen.metric)}<small>95 %</small>",
+        ruler(scale),
+        "in sample<small>no score</small>",
+    ]
     lead = (
         "Filled dots with their 95 % intervals are of rows that were unseen; hollow ones are in sample, shown for the"
         " gap alone. The thin line is the run's score."
@@ -149,7 +154,7 @@ def folds(seen: Seen) -> Section:
         ]
         for row in rows
     ]
-    head = ["", "images", f"{said(seen.metric)}<small>standard error</small>", ruler(scale)]
+    head = [unseen("fold"), "images", f"{said(seen.metric)}<small>standard error</small>", ruler(scale)]
     lead = "Each fold's images, answered by models and a chain of weights and rule that saw none of them."
     if seen.field.outer is not None:
         lead += " One fold of the labelled images was held out; these are folds inside it."
@@ -187,7 +192,7 @@ def notes(seen: Seen) -> Section:
     told = [said(note) for note in _sentences(seen.summary["notes"]) if note.strip()]
     body = listing(told)
     if seen.recipe:
-        kept = cleaned({key: value for key, value in seen.recipe.items() if key != "cards"}, [])
+        kept = cleaned({key: value for key, value in seen.recipe.items() if key != "cards"}, seen.known)
         body += tag(
             "details",
             tag("summary", "The recipe, resolved"),

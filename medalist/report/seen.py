@@ -22,7 +22,7 @@ from medalist.pipeline.folds import Field
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
 from medalist.predictions import Predictions
-from medalist.report.markup import cleaned
+from medalist.report.markup import cleaned, paths_in
 
 MOST = 2**24  # probabilities that are sorted for a curve
 
@@ -41,6 +41,7 @@ class Seen:
         answers: what its score is of: (N,) labels, (N, C) probabilities or sets; nothing that made them saw their row.
         prob_NC: probabilities of the same kind; see `calibrated`.
         calibrated: whether `prob_NC` are the answers themselves, after the rule; else they are the blend's.
+        known: paths of this machine that no page may name, those of the recipe among them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Seen:
     answers: np.ndarray
     prob_NC: np.ndarray
     calibrated: bool
+    known: tuple[Path, ...] = ()
 
     @property
     def metric(self) -> str:
@@ -138,18 +140,21 @@ def look(folder: Path, known: Sequence[Path] = ()) -> Seen:
     field, answers = unseen_answers(folder)
     calibrated = metrics.bind(summary["metric"]).facts["eats"] == "prob"
     file = folder / "recipe.yaml"
+    recipe = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    known = (*known, *paths_in(recipe))
     return Seen(
         name=folder.resolve().name,
         folder=folder,
         summary=cleaned(summary, known),
         decision=cleaned(decision, known),
-        recipe=yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {},
+        recipe=recipe,
         sources=tuple((cleaned(source["name"], known), source["folder"]) for source in decision.get("sources", ()))
         or tuple((cleaned(told, known), f"predictions/{slug(told)}") for told in decision["members"]),
         field=field,
         answers=answers,
         prob_NC=np.asarray(answers if calibrated else _own_rows(final_predictions(folder), field).oof_NC),
         calibrated=calibrated,
+        known=known,
     )
 
 

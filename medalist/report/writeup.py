@@ -14,8 +14,8 @@ import numpy as np
 from medalist.report.ensemble import weights_of
 from medalist.report.experiment import sentences
 from medalist.report.learning import curves_of, networks
-from medalist.report.licences import licences_of, recipes_of
-from medalist.report.markup import Section, folded, said, tag, visible
+from medalist.report.licences import attributions, licences_of, recipes_of, used_of
+from medalist.report.markup import Section, cleaned, folded, said, tag, visible
 from medalist.report.score import said_lines
 from medalist.report.seen import Seen, read_json
 from medalist.report.stages import clock
@@ -46,11 +46,12 @@ def paragraphs(seen: Seen, experiment: Path | None) -> Paragraphs:
         ("The task", list(task(seen))),
         ("Validation", list(validation(seen))),
         ("Models", [line for recipe in recipes_of(seen) for line in models(recipe, seen)] or _imported(seen)),
+        ("From outside and from the test set", list(outside(seen))),
         ("From probabilities to answers", list(answering(seen))),
         ("Result", list(result(seen))),
         ("What did not help", list(failed(seen, experiment))),
     ]
-    return [(title, lines) for title, lines in parts if lines]
+    return [(title, cleaned(lines, seen.known)) for title, lines in parts if lines]
 
 
 def task(seen: Seen) -> Iterator[str]:
@@ -153,6 +154,25 @@ def epochs(seen: Seen) -> Iterator[str]:
 def _phase(phase: dict[str, Any]) -> str:
     size = f" at {phase['size']} pixels" if phase.get("size") else ""
     return f"{phase['train']} for {phase['epochs']} epochs at rate {phase['lr']:g} ({phase['schedule']}){size}"
+
+
+def outside(seen: Seen) -> Iterator[str]:
+    """Images that others took, and how rows were left out, weighed or answered otherwise."""
+    used, recipes = used_of(seen), list(recipes_of(seen))
+    for one in used.images:
+        source, licence = one.source or "a source that is not known", one.licence or "not stated"
+        yield f"Models learnt from {one.count:,} images of {source} besides, licence {licence}; none of them is scored."
+    if used.images:
+        yield f"They are listed for attribution in {attributions(seen)}."
+    if used.pseudo_labels or any(recipe.get("pseudo") is not None for recipe in recipes):
+        yield "Models learnt from test images too (pseudo-labels)."
+    if any(recipe.get("suspects") for recipe in recipes):
+        told = _and(dict.fromkeys(recipe["suspects"] for recipe in recipes if recipe.get("suspects")))
+        yield f"Rows whose labels look wrong were treated by `{told}`."
+    if any((recipe.get("data") or {}).get("quarantine") for recipe in recipes):
+        yield "Images of a list (quarantine) were left out."
+    if used.leaks or any(recipe.get("leaks") == "use" for recipe in recipes):
+        yield "Test images that are copies of labelled ones were answered by their labels (leaks)."
 
 
 def _imported(seen: Seen) -> list[str]:

@@ -75,7 +75,7 @@ def report(folder: Path, *, out: Path | None = None, data: Path | None = None, f
     pictures = None if data is None else Thumbnails.of(read(_reading(folder), data))
     drawn = pictures or Thumbnails(folder, {})
     sections = [*_of_run(seen, pictures, found)]
-    sections += [experiment(asked, drawn, known)] if asked is not None else []
+    sections += [experiment(asked, drawn, seen.known if seen is not None else known)] if asked is not None else []
     sections += _closing(seen, asked) if seen is not None else []
     top = f"{warnings(seen)}{hero(seen)}" if seen is not None else ""
     facts = (

@@ -38,6 +38,13 @@ def test_a_chart_has_a_title_a_description_and_whole_curves(lab: Any) -> None:
     assert lab.elements(drawn).open == []
 
 
+def test_text_of_a_chart_stays_text(lab: Any) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    axis = Axis(0, 2, (0.0, 1.0, 2.0), "epoch")
+    drawn = lab.elements(chart([], axis, axis, title=hostile, text=f"{hostile} & more"))
+    assert "img" not in drawn.names() and {hostile, f"{hostile} & more"} <= set(drawn.text)
+
+
 def test_a_value_without_an_interval_is_a_dot_and_a_missing_one_nothing() -> None:
     scale = scale_of([Mark(0.5, 0.5, 0.5)])
     assert "whisker" not in strip([Mark(0.5, 0.5, 0.5)], scale)

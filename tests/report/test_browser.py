@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,57 @@ from medalist.report.written import report
 WIDTHS = (390, 1280)
 PATIENCE = 90_000  # milliseconds: a slow machine is no fault of the page
 CHROMIUM = shutil.which("chromium")
+ROOT = Path(__file__).parents[2]
 
 
 def missing(what: str) -> None:
     """Where the Makefile could have installed it, a skip is a failure."""
-    if os.environ.get("CI") == "true" and os.geteuid() == 0:
+    if os.environ.get("CI") == "true" and os.geteuid() == 0 and (what != "chromium" or apt_knows(what)):
         pytest.fail(f"{what} is missing; `make test` installs it")
     pytest.skip(f"needs {what}: apt-get install chromium, pip install playwright")
+
+
+def apt_knows(package: str) -> bool:
+    """Whether apt could install it here."""
+    try:
+        return subprocess.run(["apt-cache", "show", package], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@pytest.mark.parametrize(("known", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)])
+def test_a_missing_browser_fails_only_where_apt_knows_it(
+    known: bool, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(f"{__name__}.apt_knows", lambda _: known)
+    with pytest.raises(outcome, match="chromium"):
+        missing("chromium")
+
+
+@pytest.mark.parametrize(
+    ("target", "asked"), [("test", True), ("test-slow", True), ("check", False), ("docs", False), ("bench", False)]
+)
+def test_only_tests_ask_for_a_browser(target: str, asked: bool) -> None:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    words = ["make", "--dry-run", target, f"PYTHON={sys.executable}"]
+    told = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
+    assert ("timeout 300" in told) is asked
+
+
+def test_a_failed_install_is_told_and_fails_nothing(tmp_path: Path) -> None:
+    for name, says in {"id": "echo 0", "apt-get": "echo no such archive >&2; exit 100"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("make", "sh", "timeout", "sed", "uv"):
+        if found := shutil.which(name):
+            (tmp_path / name).symlink_to(found)
+    told = subprocess.run(
+        [str(tmp_path / "make"), "chromium"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    assert "no such archive" in told.stdout and "skipped" in told.stdout
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,7 @@ def test_a_mistake_says_what_it_is() -> None:
 
 
 def test_one_view_needs_no_buttons() -> None:
-    assert choice("x", {"one": "<p>1</p>"}) == "<p>1</p>"
-    two = choice("x", {"one": "1", "two": "2"})
+    assert choice("x", {"one": "<p>1</p>"}, "Order") == "<p>1</p>"
+    two = choice("x", {"one": "1", "two": "2"}, "Order")
+    assert 'role="group" aria-label="Order"' in two
     assert two.count('type="radio"') == 2 and two.count(" checked") == 1

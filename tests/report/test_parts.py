@@ -14,6 +14,8 @@ from medalist.errors import DataError
 from medalist.experiments.folder import asking, finish
 from medalist.fitted import Fitted
 from medalist.pipeline.audit import audit
+from medalist.pipeline.ruling.disclosure import save_disclosure
+from medalist.pipeline.ruling.used import Images, Used
 from medalist.recipe import load_recipe
 from medalist.report.ensemble import ensemble, weights_of
 from medalist.report.experiment import experiment, experiment_of, sentences
@@ -75,6 +77,17 @@ def test_an_arm_knows_its_experiment(tmp_path: Path) -> None:
     assert len(pictures.made) == 1 and 'alt="Chart chart' in section.body
 
 
+def test_only_charts_of_the_experiment_itself_are_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "secret.png")
+    with asking(tmp_path / "exp", {"question": "rank"}):
+        (tmp_path / "exp" / "link.png").symlink_to(tmp_path / "secret.png")
+        (tmp_path / "exp" / "broken.png").write_bytes(b"no picture")
+        named = ["../secret.png", str(tmp_path / "secret.png"), "link.png", "broken.png", "", "..", "a\0b.png"]
+        finish(tmp_path / "exp", {"charts": named}, "")
+    pictures = Thumbnails(tmp_path, {})
+    assert "<figure" not in experiment(tmp_path / "exp", pictures).body and pictures.made == {}
+
+
 def test_a_budgets_steps_are_sentences() -> None:
     first = {"step": "rank a", "outcome": "first", "gain": None}
     second = {"step": "fuse", "outcome": "not taken", "gain": 0.01, "gain_stderr": 0.02, "verdict": "equal"}
@@ -131,6 +144,21 @@ def test_the_write_up_tells_the_record(seen: Seen) -> None:
     models = " ".join(dict(paragraphs(seen, None))["Models"])
     assert "fine-tuned embedded" in models and "adamw(weight_decay=0.05)" in models and "BatchNorm frozen" in models
     assert "ridge and logistic" in models
+
+
+def test_what_is_from_outside_is_told(seen: Seen, tmp_path: Path) -> None:
+    assert "From outside and from the test set" not in dict(paragraphs(seen, None))
+    save_disclosure(Used(images=(Images("wiki <commons>", "CC-BY-4.0", 1234, ("Ann",)),)), (), seen.folder)
+    section = licences(seen)
+    assert section is not None and "wiki &lt;commons&gt;" in section.body and "1,234" in section.body
+    assert "extra.csv in the expansion" in section.body
+    seen.recipe.update(
+        extra=["/srv/alice b/more"], pseudo=0.9, suspects="drop(0.1)", data={"quarantine": "/srv/q.csv"}, leaks="use"
+    )
+    told = " ".join(dict(paragraphs(seen, None))["From outside and from the test set"])
+    assert "1,234 images of wiki <commons> besides, licence CC-BY-4.0" in told and "alice" not in told
+    for one in ("more/extra.csv", "pseudo-labels", "`drop(0.1)`", "quarantine", "leaks"):
+        assert one in told
 
 
 def test_markdown_takes_no_marks_from_names() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +78,29 @@ def test_no_path_and_no_person_is_named(lab: Any, tmp_path: Path, monkeypatch: p
     report(run)
     page = page_of(run)
     assert "alice-example" not in page and str(tmp_path) not in page and "home of" not in page
+
+
+def test_paths_of_the_recipe_are_known_whatever_they_hold(lab: Any, tmp_path: Path) -> None:
+    base = "/srv/alice, (b; c)/d"
+    recipe = {
+        "extra": [f"{base}/more"],
+        "folds": {"groups": f"{base}/groups.csv"},
+        "data": {"quarantine": f"{base}/bad.csv"},
+        "cards": f"{base}/cards",
+        "backbones": [f"{base}/a.json"],
+    }
+    run = lab.run(tmp_path, lab.labels(60, 2), ["a", "b"], notes=[f"cards in {base}/cards: none"])
+    (run / "recipe.yaml").write_text(json.dumps(recipe))
+    report(run)
+    page = page_of(run)
+    assert "alice" not in page and "b; c" not in page
+    assert all(f"…/{kept}" in page for kept in ("more", "groups.csv", "bad.csv", "cards: none", "a.json"))
+
+
+def test_each_column_has_a_name(lab: Any, tmp_path: Path) -> None:
+    report(lab.run(tmp_path, lab.labels(60, 2), ["a", "b"]))
+    heads = re.findall(r'<th scope="col">(.*?)</th>', page_of(tmp_path), flags=re.DOTALL)
+    assert heads and all(re.sub(r"<[^>]*>", "", head).strip() for head in heads)
 
 
 def test_the_same_run_gives_the_same_bytes(
