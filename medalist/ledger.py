@@ -20,7 +20,7 @@ from medalist.store import hash_json, write_atomic
 
 SUMMARY = "summary.json"
 KEY = "run.json"
-STAGES = ("read", "embed", "split", "fit", "tune", "decide", "submit", "total")
+STAGES = ("read", "choose", "embed", "split", "fit", "tune", "decide", "submit", "total")
 COSTLY = "folds.csv"
 WRITTEN = (
     SUMMARY,

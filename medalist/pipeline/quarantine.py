@@ -30,6 +30,8 @@ def quarantined(table: ImageTable, file: Path) -> ImageTable:
         raise DataError(f"data.quarantine: {file} has the columns {', '.join(found.header)}, expected id or path")
     column = found.header.index(key)
     wanted = [row[column] for row in found.rows]
+    if not wanted:
+        raise DataError(f"data.quarantine: {file} names no image; leave the key out, or name another file")
     labelled = np.flatnonzero(table.split != TEST)
     names = (table.ids if key == "id" else table.paths)[labelled].tolist()
     row_of = dict(zip(names, labelled.tolist(), strict=True))

@@ -27,7 +27,7 @@ KINDS = {
     "conflict": "files that show the same picture, mirrored or cut perhaps, under different labels",
     "leak": "files that show the same picture, mirrored or cut perhaps, in training and test",
     "placeholder": "pictures that seem to stand in for missing ones",
-    "label": "labels that look wrong to models that never saw the image, the likeliest first: half of them are right",
+    "label": "labels that look wrong to models that never saw the image, the likeliest first; many of them are right",
     "blank": "pictures with hardly any variation",
     "duplicate": "files that show the same picture, mirrored or cut perhaps; each cluster shares a fold",
     "outlier": "pictures that resemble no labelled one, or none of their class",
