@@ -50,9 +50,8 @@ def used_of(seen: Seen) -> Used:
 
 def attributions(seen: Seen) -> str:
     """Where authors and licences of the images from outside are listed."""
-    named = dict.fromkeys(
-        Path(folder).name or folder for recipe in recipes_of(seen) for folder in recipe.get("extra") or ()
-    )
+    folders = [folder for recipe in recipes_of(seen) for folder in recipe.get("extra") or ()]
+    named = dict.fromkeys(Path(folder).name or folder for folder in folders)
     return ", ".join(f"{folder}/{ACCEPTED}" for folder in named) or f"{ACCEPTED} in the expansion's folder"
 
 
