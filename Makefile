@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 SIZE := $(if $(TORCH_INDEX),about 1.5 GB,about 5.5 GB on disk; with TORCH_INDEX=https://download.pytorch.org/whl/cpu about 1.5 GB)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs format bench constraints clean
+.PHONY: help demo test test-slow chromium check docs format bench constraints clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,10 +22,10 @@ help:  ## list these targets
 demo: $(VENV)/.demo  ## install, then draw a small competition and enter it, offline
 	$(BIN)/medalist demo
 
-test: $(VENV)/.test  ## run the tests, except the slow ones
+test: $(VENV)/.test chromium  ## run the tests, except the slow ones
 	$(BIN)/python -m pytest -n 2
 
-test-slow: $(VENV)/.test  ## run the slow tests
+test-slow: $(VENV)/.test chromium  ## run the slow tests
 	$(BIN)/python -m pytest -n 2 -m slow
 
 check: $(VENV)/.test  ## formatting, lint, types, who imports whom, and the docs
@@ -67,8 +67,15 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install-demo
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab, httpx2 and Sphinx (about 0.7 GB)"
+	@echo "Adding to $(VENV): test tools, ONNX, HDF5, optuna, albumentations, cleanlab, httpx2, Sphinx and playwright (about 0.9 GB)"
 	@$(MAKE) --no-print-directory install-test
+
+# Tests of the report drive Debian's Chromium: installed where we may, else they say that they are skipped.
+chromium:  ## install what the browser tests drive: as root, with apt, in at most 5 minutes; it never fails
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT); } || \
+	    echo "no chromium here: the browser tests of the report are skipped"
+APT = { told=$$(timeout 300 sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install --yes --no-install-recommends chromium' 2>&1) || { echo "$$told"; false; }; }
 
 # A second make, because uv may have come with the environment just made.
 .PHONY: install-demo install-test

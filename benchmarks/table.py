@@ -56,6 +56,7 @@ def commands(data: Path | None, cards: Path | None) -> list[list[str]]:
     return [
         *drawn,
         ["extract.py", *sets, str(data / "cats-dogs"), "--images", "500", "--pairs", "1"],
+        ["labels.py", *sets, str(data / "cats-dogs"), "--seeds", "3"],
         ["heads.py", *sets, str(data / "flowers102")],
         ["overhead.py", *sets, str(data / "cats-dogs"), "--metric", "log_loss", "--backbone", "mobilenetv2_100_coral"],
     ]

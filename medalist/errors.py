@@ -34,6 +34,21 @@ class SubmissionError(MedalistError):
     """A submission fails a check; it was not written."""
 
 
+class WebError(MedalistError):
+    """A request to the web was refused before it was sent, failed, or was answered by something else than asked for.
+
+    Args:
+        reason: what a person reads.
+        again: the same request may go better another time.
+        after_s: seconds that the server asked to be left alone, where it did.
+    """
+
+    def __init__(self, reason: str, *, again: bool = False, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.again = again
+        self.after_s = after_s
+
+
 class MissingExtraError(MedalistError):
     """An optional package is not installed; the message gives the pip command."""
 

@@ -20,7 +20,7 @@ from medalist.store import hash_json, write_atomic
 
 SUMMARY = "summary.json"
 KEY = "run.json"
-STAGES = ("read", "embed", "split", "fit", "tune", "decide", "submit", "total")
+STAGES = ("read", "choose", "embed", "split", "fit", "tune", "decide", "submit", "total")
 COSTLY = "folds.csv"
 WRITTEN = (
     SUMMARY,
@@ -31,11 +31,15 @@ WRITTEN = (
     "sample_submission.csv",
     "folds.csv",
     "scored.csv",
+    "suspects.csv",
     "decision.json",
     "unseen.npy",
     "rejected.csv",
     "submission.csv",
     "made.json",
+    "disclosure.md",
+    "disclosure.json",
+    "stale.json",
 )
 
 
@@ -211,13 +215,13 @@ def finish(out: Path, summary: Summary) -> None:
 
 
 def _reset(out: Path) -> None:
-    """Forget the run in `out`, so that it is done anew; only files that a run writes are removed."""
+    """Forget the run in `out`, so that it is done anew; only what a run, and a report inside it, writes is removed."""
     import shutil
 
     # The key stays until the next one replaces it: a kill in here must not leave files that seem to be nobody's.
     for name in (*(name for name in WRITTEN if name != KEY), "events.jsonl"):
         (out / name).unlink(missing_ok=True)
-    for folder in ("fitted", "predictions", "networks", "tuned"):
+    for folder in ("fitted", "predictions", "networks", "tuned", "report"):
         if (out / folder).is_dir():
             shutil.rmtree(out / folder)
 

@@ -53,6 +53,7 @@ def test_logs_get_a_line_an_arm_and_an_epoch(capsys: pytest.CaptureFixture[str])
         Event("runs", 0, 0, 0.0, {"arm": "001-folds"}),
         Event("arms", 0, 0, 8.0, {"ended": "normalise=l2", "told": "accuracy 0.9000 +- 0.0100, 8 s"}),
         Event("embed", 3, 10, 1.0),
+        Event("fetch", 50, 400, 1.0, {"line": "boat: 48 of 50 fetched"}),
         Event("tune fold 0", 2, 4, 8.0, epoch),
     ):
         epoch_line(event)
@@ -60,6 +61,7 @@ def test_logs_get_a_line_an_arm_and_an_epoch(capsys: pytest.CaptureFixture[str])
         "arms: normalise=l2, 2 of 3",
         "runs: 001-folds",
         "arms: normalise=l2 ended, accuracy 0.9000 +- 0.0100, 8 s",
+        "fetch: boat: 48 of 50 fetched",
         "tune fold 0: epoch 2, loss 0.5, lr 3.33e-05, 8 s left of this training",
     ]
 
@@ -109,7 +111,7 @@ def test_every_verb_after_the_run_explains_itself(command: str) -> None:
     assert "Usage" in medalist(command, "--help").stdout
 
 
-@pytest.mark.parametrize("command", ["check", "stats", "run", "predict", "lint", "backbones", "bank", "demo"])
+@pytest.mark.parametrize("command", ["check", "stats", "run", "predict", "lint", "backbones", "bank", "demo", "report"])
 def test_every_command_explains_itself(command: str) -> None:
     process = medalist(command, "--help")
     assert process.returncode == 0

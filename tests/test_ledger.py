@@ -79,8 +79,10 @@ def test_overwrite_removes_only_what_a_run_writes(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept", encoding="utf-8")
     with ledger.writing(tmp_path, {}):
         ledger.finish(tmp_path, SUMMARY)
+    (tmp_path / "report").mkdir()  # of `medalist report`: it tells of the run that goes
+    (tmp_path / "report" / "index.html").write_text("old", encoding="utf-8")
     with ledger.writing(tmp_path, {"other": 1}, overwrite=True):
-        assert not (tmp_path / "summary.json").exists()
+        assert not (tmp_path / "summary.json").exists() and not (tmp_path / "report").exists()
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "kept"
 
 

@@ -88,6 +88,8 @@ def test_package_data_is_tracked() -> None:
         "medalist/backbones/embedded/embedded.json",
         "medalist/backbones/embedded/embedded.safetensors",
         "medalist/recipes/cats-dogs.yaml",
+        "medalist/report/page.css",
+        "medalist/report/sort.js",
     } <= tracked
 
 

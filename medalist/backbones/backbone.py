@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 RESIZES = ("crop", "squash", "letterbox")
-PERMISSIVE = re.compile(r"(apache|mit\b|bsd|cc0|cc-by-4|isc\b|unlicense|none needed)", re.IGNORECASE)
+PERMISSIVE = re.compile(r"(apache|mit\b|bsd|cc0|cc-by-\d|isc\b|unlicense|none needed)", re.IGNORECASE)
 NON_COMMERCIAL = re.compile(r"(\bnc\b|non-?commercial|apple-amlr|seer|research.only)", re.IGNORECASE)
 
 

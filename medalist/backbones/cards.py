@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,6 +40,7 @@ class Card(BaseModel):
     num_features: int = Field(gt=0, description="length of the pooled feature vector")
     params: int = Field(gt=0, description="parameters, with the classifier")
     licence: str = Field(min_length=1, description="of the weights, as their publisher states it")
+    published: date | None = Field(None, description="day on which the weights became public")
 
     @field_validator("weights")
     @classmethod
@@ -111,6 +113,7 @@ def open_card(path: Path, *, source: str = "card") -> Backbone:
         num_features=card.num_features,
     )
     provenance = {"timm_model": card.timm_model, "timm_kwargs": card.timm_kwargs, **(card.model_extra or {})}
+    provenance |= {"published": card.published.isoformat()} if card.published else {}
     return Backbone(
         name=card.name,
         weights_hash=card.sha256,

@@ -6,7 +6,7 @@ import signal
 import sys
 
 # Importing them registers their verbs.
-from medalist.cli import asking, bank, competing, looking, podium, recipes, records  # noqa: F401
+from medalist.cli import asking, bank, competing, expanding, looking, podium, recipes, records, reporting  # noqa: F401
 from medalist.cli.app import app
 from medalist.errors import MedalistError
 

@@ -80,13 +80,15 @@ def recipe_of(
 
 
 def epoch_line(event: Event) -> None:
-    """What logs get to see of a long training, or of the many runs of an experiment."""
+    """What logs get to see of a long training, of the many runs of an experiment, or of many downloads."""
     note = event.note
     if "arm" in note:
         place = f", {event.done + 1} of {event.total}" if event.total else ""
         print(f"{event.stage}: {note['arm']}{place}", file=sys.stderr, flush=True)
     if "ended" in note:
         print(f"{event.stage}: {note['ended']} ended, {note['told']}", file=sys.stderr, flush=True)
+    if "line" in note:
+        print(f"{event.stage}: {note['line']}", file=sys.stderr, flush=True)
     if "epoch_s" in note:
         told = ", ".join(
             f"{key} {note[key]:.3g}" if key == "lr" else f"{key} {note[key]}"

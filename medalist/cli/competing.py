@@ -23,17 +23,25 @@ if TYPE_CHECKING:
 def check(
     data: Data,
     overrides: Overrides = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="doubtful labels, strange images, train/test shift: by features and heads")
+    ] = False,
+    backbone: Annotated[list[str] | None, typer.Option(help="with --deep: card, timm name or `embedded`")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the findings as CSV, JSON and pictures")] = None,
+    cards: Cards = None,
     cache: Cache = None,
 ) -> None:
-    """Say what DATA is: layout, classes, files left out, and what looks wrong with its images. Trains nothing."""
+    """Say what DATA is: layout, classes, files left out, and what looks wrong with its images. Nothing is changed."""
+    if (backbone or cards) and not deep:
+        raise typer.BadParameter("--backbone and --cards are for --deep; without it no network looks at the images")
     from medalist.pipeline import cache_folder
     from medalist.pipeline.audit import audit
     from medalist.recipe import load_recipe
 
-    recipe = load_recipe(None, overrides or (), metric="accuracy")
+    keys = {"backbones": tuple(backbone or ()) or None, "cards": cards and str(cards.resolve())}
+    recipe = load_recipe(None, overrides or (), metric="accuracy", **keys)
     with bars() as sink:
-        text = audit(recipe, data, cache=cache_folder(cache), out=out, sink=sink)
+        text = audit(recipe, data, cache=cache_folder(cache), out=out, deep=deep, sink=sink)
     print(text)
 
 
@@ -179,9 +187,11 @@ def backbones(
 def demo(
     out: Annotated[Path, typer.Option(help="where the drawn competition and its run go")] = Path("demo"),
 ) -> None:
-    """Draw a small competition, run it offline with the embedded backbone, score the drawn test labels."""
+    """Draw a small competition, run it offline with the embedded backbone, score the drawn test labels, report."""
     from medalist.pipeline.demo import demo as play
+    from medalist.report.written import report
 
     with bars() as sink:
         text = play(out, sink=sink)
     print(text)
+    print(report(out / "run", data=out / "data"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +15,23 @@ Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of f
 
 
 @app.command()
-def folds(data: Data, overrides: Overrides = None, cache: Cache = None) -> None:
+def folds(
+    data: Data,
+    overrides: Overrides = None,
+    groups: Annotated[Path | None, typer.Option(help="groups.csv of check: further images that stay whole")] = None,
+    runs: Annotated[list[Path] | None, typer.Option(help="mark this run where its folds tear groups; repeat")] = None,
+    cache: Cache = None,
+) -> None:
     """The folds that `run` makes (duplicates and groups whole), with labels, as CSV on standard output."""
     from medalist.pipeline import cache_folder
     from medalist.pipeline.folds import folds_csv
     from medalist.recipe import load_recipe
 
-    recipe = load_recipe(None, overrides or (), metric="accuracy")
+    settings = [*(overrides or ()), *([f"folds.groups={groups}"] if groups else [])]
+    recipe = load_recipe(None, settings, metric="accuracy")
     with bars() as sink:
-        text = folds_csv(recipe, data, cache=cache_folder(cache), sink=sink)
+        told = partial(print, file=sys.stderr)
+        text = folds_csv(recipe, data, cache=cache_folder(cache), runs=runs or (), say=told, sink=sink)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 

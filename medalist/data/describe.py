@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medalist.data.table import TEST, TRAIN, VALID, ImageTable, Rejected
+from medalist.data.table import EXTRA, TEST, TRAIN, VALID, ImageTable, Rejected
 
 EXTREMES = 3
 EXAMPLES = 3
-SPLIT_NAMES = {TRAIN: "train", VALID: "valid", TEST: "test"}
+SPLIT_NAMES = {TRAIN: "train", VALID: "valid", TEST: "test", EXTRA: "extra"}
 
 
 def describe(table: ImageTable) -> str:
@@ -28,17 +28,15 @@ def describe(table: ImageTable) -> str:
 
 def _splits(table: ImageTable) -> str:
     counts = {name: int((table.split == split).sum()) for split, name in SPLIT_NAMES.items()}
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name != SPLIT_NAMES[EXTRA])
 
 
 def _classes(table: ImageTable) -> list[str]:
     """The task, the largest and smallest classes, and for tags how many a row has."""
-    labelled = table.labelled()
+    labelled, counts_C = table.labelled(), class_counts(table)
     if isinstance(labelled.labels, np.ndarray):
-        counts_C = np.bincount(labelled.labels[labelled.labels >= 0], minlength=len(table.classes))
         lines = [f"task: {table.task}, {len(table.classes)} classes"]
     else:
-        counts_C = labelled.labels.sum(axis=0)
         per_row_N = labelled.labels.sum(axis=1)
         lines = [
             f"task: {table.task}, {len(table.classes)} tags, {per_row_N.mean():.2f} an image "
@@ -48,7 +46,19 @@ def _classes(table: ImageTable) -> list[str]:
     shown = [f"{_name(table, i)} ({counts_C[i]})" for i in order_C]
     if len(shown) <= 2 * EXTREMES:
         return [*lines, f"  {', '.join(shown)}"]
-    return [*lines, f"  largest: {', '.join(shown[:EXTREMES])}", f"  smallest: {', '.join(shown[-EXTREMES:])}"]
+    return [
+        *lines,
+        f"  largest: {', '.join(shown[:EXTREMES])}; median {np.median(counts_C):g} images",
+        f"  smallest: {', '.join(shown[-EXTREMES:])}",
+    ]
+
+
+def class_counts(table: ImageTable) -> np.ndarray:
+    """(C,) labelled images of each class or tag."""
+    labels = table.labelled().labels
+    if isinstance(labels, np.ndarray):
+        return np.bincount(labels[labels >= 0], minlength=len(table.classes))
+    return np.asarray(labels.sum(axis=0))
 
 
 def _name(table: ImageTable, index: int) -> str:

@@ -10,12 +10,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from medalist.data.decode import decoder_version
 
-VERSION = 4
+VERSION = 5
 TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, hash TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (hash TEXT, maker TEXT, facts TEXT, PRIMARY KEY (hash, maker)) WITHOUT ROWID;
@@ -34,7 +34,7 @@ class Facts:
         format, mode: as `decode.Picture` tells them.
         width, height: as displayed, in pixels.
         rotated, animated: an EXIF orientation was applied; only the first of several frames was taken.
-        pixel_hash: SHA-256 of the decoded pixels and their shape.
+        pixel_hash: SHA-256 of the shape, of each decoded pixel's grey and of the colours at 64 x 64.
         phash, mirrored: perceptual hashes of the picture and its mirror image, 16 hex digits each.
         crops: those of nine crops, one after the other.
         colour: mean colour of a 4 x 4 grid of cells, 96 hex digits (16 cells, RGB).
@@ -65,7 +65,7 @@ class Facts:
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
-        """The inverse of `json.dumps(asdict(facts))`."""
+        """The inverse of `json.dumps(vars(facts))`."""
         value = json.loads(text)
         return cls(**{**value, "mean": tuple(value["mean"]), "mean_square": tuple(value["mean_square"])})
 
@@ -95,6 +95,7 @@ class FactsCache:
         cache.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(cache / "facts.sqlite", timeout=60)
         self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")  # a power cut may take the last facts, never the file
         self._database.executescript(TABLES)
         self._maker = f"{VERSION} {decoder_version()}"
 
@@ -124,7 +125,7 @@ class FactsCache:
             )
             self._database.executemany(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)",
-                [(facts.hash, self._maker, json.dumps(asdict(facts))) for _, _, facts in kept],
+                [(facts.hash, self._maker, json.dumps(vars(facts))) for _, _, facts in kept],
             )
 
     def close(self) -> None:

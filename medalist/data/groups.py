@@ -27,39 +27,51 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near`: alike as it is, mirrored, or cut."""
+    """Rows of the same picture; `kind`: equal `bytes`, equal `pixels`, or `near`: alike as it is, mirrored, or cut; or
+    `alike`: no hash says so, see `quality.alike`.
+    """
 
     rows: tuple[int, ...]
     kind: str
 
 
-def duplicate_groups(facts: Sequence[Facts], column: np.ndarray | None = None) -> np.ndarray:
+def duplicate_groups(facts: Sequence[Facts], *columns: np.ndarray | None) -> np.ndarray:
     """Group of each image, int64 (N,), numbered from 0 in the order of first appearance.
 
     Args:
         facts: N facts; an image without them (not ok) is joined by equal bytes only.
-        column: (N,) group names of the user's; empty text names no group.
+        columns: (N,) group names of the user's, each; empty text names no group, None is no column.
     """
     pairs = [_same([fact.hash for fact in facts]), _same([fact.pixel_hash for fact in facts]), near_duplicates(facts)]
-    if column is not None:
-        pairs.append(_same([str(name) for name in column]))
+    pairs += [_same([str(name) for name in column]) for column in columns if column is not None]
     return _components(len(facts), pairs)
 
 
-def duplicates(facts: Sequence[Facts]) -> list[Duplicates]:
-    """The groups of two images and more, for a report."""
-    group_N = duplicate_groups(facts)
+def joined(group_N: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Groups as they are when each pair of rows is in one, numbered likewise."""
+    return np.asarray(_components(len(group_N), [(group_N[pairs[0]], group_N[pairs[1]])])[group_N])
+
+
+def duplicates(facts: Sequence[Facts], group_N: np.ndarray | None = None) -> list[Duplicates]:
+    """The groups of two images and more, for a report; by default those of `duplicate_groups`."""
+    group_N = duplicate_groups(facts) if group_N is None else group_N
     order = np.argsort(group_N, kind="stable")
-    clusters = np.split(order, np.flatnonzero(np.diff(group_N[order])) + 1) if len(facts) else []
-    return [_cluster(facts, rows) for rows in clusters if len(rows) > 1]
+    order = order[np.bincount(group_N)[group_N[order]] > 1] if len(facts) else order
+    hashed_P = duplicate_groups([facts[i] for i in order])  # few: once for all
+    ends = np.flatnonzero(np.diff(group_N[order])) + 1
+    clusters = zip(np.split(order, ends), np.split(hashed_P, ends), strict=True)
+    return [_cluster(facts, rows, hashed) for rows, hashed in clusters if len(rows)]
 
 
-def _cluster(facts: Sequence[Facts], rows: np.ndarray) -> Duplicates:
+def _cluster(facts: Sequence[Facts], rows: np.ndarray, hashed: np.ndarray) -> Duplicates:
+    """A group, by its rows and by what hashes alone make of them."""
     kind = "near"
     if len({facts[i].hash for i in rows}) == 1:
         kind = "bytes"
     elif len({facts[i].pixel_hash for i in rows}) == 1:
         kind = "pixels"
+    elif len(set(hashed.tolist())) > 1:
+        kind = "alike"
     return Duplicates(tuple(rows.tolist()), kind)
 
 
@@ -79,6 +91,33 @@ def near_duplicates(facts: Sequence[Facts]) -> Pairs:
     # 2. Components of likeness; 3. long ones cut.
     head_U = _cut(_alike(looks), looks)
     return index, row_U[head_U[picture]]
+
+
+def direct_twins(facts: Sequence[Facts], asked_N: np.ndarray) -> np.ndarray:
+    """Where likeness is not passed on: for each picture that is asked about, one of the others that it is near to.
+
+    Args:
+        facts: N facts.
+        asked_N: bool, which are asked about.
+
+    Returns:
+        int64 (N,), a row that is not asked about, or -1.
+    """
+    sides = zip(facts, asked_N.tolist(), strict=True)
+    index, first = _same([fact.phash and f"{asked} {fact.phash}{fact.colour}" for fact, asked in sides])
+    twin_N = np.full(len(facts), -1)
+    if not len(index):
+        return twin_N
+    row_U, picture = np.unique(first, return_inverse=True)
+    looks, asked_U, twin_U = _Looks.of([facts[i] for i in row_U]), asked_N[row_U], np.full(len(row_U), -1)
+    for pairs in _banded(looks):
+        for left, right in pairs:
+            own, other = np.where(asked_U[left], left, right), np.where(asked_U[left], right, left)
+            some = np.flatnonzero((asked_U[left] != asked_U[right]) & (twin_U[own] < 0))
+            near = some[looks.near(own[some], other[some])]
+            twin_U[own[near]] = row_U[other[near]]
+    twin_N[index] = twin_U[picture]
+    return twin_N
 
 
 @dataclass(frozen=True)
@@ -131,19 +170,25 @@ def _hashes(texts: Sequence[str]) -> np.ndarray:
 
 def _alike(looks: _Looks) -> np.ndarray:
     """Component of likeness of each picture; pairs are sought among those with hashes that agree in NUM_EQUAL bands."""
-    hash_V, picture_V = looks.every
-    edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
-    masks = [sum(1 << bit for bit in range(low, high)) for low, high in pairwise(edges)]
     component_U = np.arange(len(looks.hash_U))
-    for equal in combinations(masks, NUM_EQUAL):
+    for found in _banded(looks):
         pairs = []
-        for left, right in _neighbours(hash_V, picture_V, np.uint64(sum(equal))):
+        for left, right in found:
             unlinked = component_U[left] != component_U[right]
             left, right = left[unlinked], right[unlinked]
             near = looks.near(left, right)
             pairs.append((component_U[left[near]], component_U[right[near]]))
         component_U = _components(len(component_U), pairs)[component_U]
     return component_U
+
+
+def _banded(looks: _Looks) -> Iterator[Iterator[Pairs]]:
+    """Pairs of pictures with hashes that agree in NUM_EQUAL bands, for each choice of bands."""
+    hash_V, picture_V = looks.every
+    edges = np.linspace(0, 64, NUM_BANDS + 1).astype(int)
+    masks = [sum(1 << bit for bit in range(low, high)) for low, high in pairwise(edges)]
+    for equal in combinations(masks, NUM_EQUAL):
+        yield _neighbours(hash_V, picture_V, np.uint64(sum(equal)))
 
 
 def _neighbours(hash_V: np.ndarray, picture_V: np.ndarray, mask: np.uint64) -> Iterator[Pairs]:

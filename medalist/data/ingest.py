@@ -161,17 +161,15 @@ def _reason(error: Exception) -> str:
 def _signed(facts: Facts, picture: Picture) -> Facts:
     """Facts of a decoded image: signatures, moments, at the smallest of the decoder's scales that keeps FACTS_SIDE."""
     image = picture.pixels(picture.divisor(FACTS_SIDE, FACTS_SIDE))
-    pixels = hashlib.sha256(str(image.size).encode())
-    pixels.update(image.tobytes())
+    grey = image.convert("L")
     larger = image.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BOX)
     small = larger.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX)
-    grey = image.convert("L")
     phash, mirrored = both_hashes(small)
     mean, mean_square = picture_moments(image)
     return replace(
         facts,
         ok=True,
-        pixel_hash=pixels.hexdigest(),
+        pixel_hash=_pixel_hash(grey, larger),
         phash=phash,
         mirrored=mirrored,
         crops=crop_hashes(larger),
@@ -181,3 +179,11 @@ def _signed(facts: Facts, picture: Picture) -> Facts:
         mean=mean,
         mean_square=mean_square,
     )
+
+
+def _pixel_hash(grey: Image.Image, larger: Image.Image) -> str:
+    """Of every pixel's grey and the colours of a 64 x 64 picture: a third of the bytes, no less told apart."""
+    pixels = hashlib.sha256(str(grey.size).encode())
+    pixels.update(grey.tobytes())
+    pixels.update(larger.tobytes())
+    return pixels.hexdigest()

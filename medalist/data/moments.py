@@ -17,7 +17,7 @@ from medalist.errors import DataError
 Channels = tuple[float, ...]
 Pair = tuple[Channels, Channels]
 TINY = 1e-12  # what a flat dataset's spread is taken for
-LEVELS = np.arange(256)
+LEVELS = np.arange(256.0)
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Moments:
 
 
 def picture_moments(image: Image.Image) -> tuple[Channels, Channels]:
-    """Mean and mean square of each channel of an RGB picture, in [0, 1]; the sums are exact (integers, from counts).
+    """Mean and mean square of each channel of an RGB picture, in [0, 1]; the sums are exact (of whole numbers).
 
     >>> picture_moments(Image.new("RGB", (5, 4), (255, 0, 51)))
     ((1.0, 0.0, 0.2), (1.0, 0.0, 0.04))
     """
-    count_CL = np.array(image.histogram(), np.int64).reshape(3, 256)
+    count_CL = np.array(image.histogram(), np.float64).reshape(3, 256)  # below 2**53 all sums are exact
     num_pixels = image.width * image.height
     mean_C = count_CL @ LEVELS / (255 * num_pixels)
     square_C = count_CL @ LEVELS**2 / (255**2 * num_pixels)

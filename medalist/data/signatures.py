@@ -39,9 +39,8 @@ def crop_hashes(larger: Image.Image) -> str:
         larger: the whole picture, 64 x 64.
     """
     grey = np.asarray(larger.convert("L"), np.float64)
-    rows_WFS = _WINDOWS @ grey
-    low_WVFF = np.einsum("wfs,vgs->wvfg", rows_WFS, _WINDOWS)
-    return _hashed(low_WVFF.reshape(-1, HASH_LOW, HASH_LOW))
+    low_WFVF = (_WINDOWS @ grey @ _WINDOWS.T).reshape(len(_SHARES), HASH_LOW, len(_SHARES), HASH_LOW)
+    return _hashed(low_WFVF.swapaxes(1, 2).reshape(-1, HASH_LOW, HASH_LOW))
 
 
 def colour_cells(small: Image.Image) -> str:
@@ -109,4 +108,5 @@ def _cosines(num_samples: int, start: float, length: float) -> np.ndarray:
 _DCT = _cosines(HASH_SIDE, 0, HASH_SIDE)
 _MIRROR = (-1.0) ** np.arange(HASH_LOW)
 _LEFT = CROP_SIDE * CROPPED
-_WINDOWS = np.stack([_cosines(CROP_SIDE, share * _LEFT, CROP_SIDE - _LEFT) for share in (0.0, 0.5, 1.0)])
+_SHARES = (0.0, 0.5, 1.0)  # of what is left out, that lies before a window
+_WINDOWS = np.concatenate([_cosines(CROP_SIDE, share * _LEFT, CROP_SIDE - _LEFT) for share in _SHARES])

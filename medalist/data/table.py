@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from medalist.store import hash_json
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-TRAIN, VALID, TEST = 0, 1, 2
+TRAIN, VALID, TEST, EXTRA = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ImageTable:
         root: the dataset's folder; every path lies below it (or is absolute where a recipe allows outside data).
         ids: (N,) text, unique within a split.
         paths: (N,) text relative to `root`, `/`-separated; empty where the id has no file.
-        split: (N,) uint8 of TRAIN, VALID, TEST.
+        split: (N,) uint8 of TRAIN, VALID, TEST, and EXTRA: learnt from, never scored.
         classes: C class names as the organisers write them, in the order of their indices.
         labels: (N,) int32 class index, -1 where unlabelled; or for tags a boolean CSR array (N, C).
         class_names: C names for people where `classes` are codes (COCO category ids), else the same as `classes`.
@@ -117,10 +117,41 @@ class ImageTable:
             targets={name: text_N[index] for name, text_N in self.targets.items()},
         )
 
+    def followed_by(self, other: ImageTable, *, notes: tuple[str, ...] | None = None) -> ImageTable:
+        """These rows, then those of another table with the same classes and columns; all else is this one's."""
+        return replace(
+            self,
+            ids=np.concatenate([self.ids, other.ids]),
+            paths=np.concatenate([self.paths, other.paths]),
+            split=np.concatenate([self.split, other.split]),
+            labels=_stacked(self.labels, other.labels),
+            groups=None if self.groups is None or other.groups is None else np.concatenate([self.groups, other.groups]),
+            weights=_weights(self, other),
+            targets={name: np.concatenate([text_N, other.targets[name]]) for name, text_N in self.targets.items()},
+            notes=self.notes if notes is None else notes,
+        )
+
     def labelled(self) -> ImageTable:
         """Training and validation rows."""
-        return self.take(self.split != TEST)
+        return self.take(self.split < TEST)
 
     def test(self) -> ImageTable:
         """Test rows."""
         return self.take(self.split == TEST)
+
+
+def _stacked(one: Any, other: Any) -> Any:
+    """Labels of two tables."""
+    if isinstance(one, np.ndarray):
+        return np.concatenate([one, other])
+    from scipy.sparse import vstack
+
+    return vstack([one, other], format="csr")
+
+
+def _weights(one: ImageTable, other: ImageTable) -> np.ndarray | None:
+    """Weights of two tables; None where neither has any."""
+    if one.weights is None and other.weights is None:
+        return None
+    parts = [np.ones(len(part), np.float32) if part.weights is None else part.weights for part in (one, other)]
+    return np.concatenate(parts)

@@ -115,6 +115,8 @@ def best_expected(state: State, prob_MC: np.ndarray) -> np.ndarray:
     step = max(1, CHUNK // max(prob_MC.shape[1], 1))
     for start in range(0, len(prob_MC), step):
         warm_BC = tags.apply_map(prob_MC[start : start + step], slope_C, bias_C)
+        if "missing" in state:
+            warm_BC = np.minimum(warm_BC / np.float32(1 - state["missing"]), np.float32(1))
         kept_BC = permitted(warm_BC, None, state["groups"])
         set_MC[start : start + step] = expected.best_sets(
             np.where(kept_BC < 0, -1 - warm_BC, kept_BC),
@@ -133,6 +135,7 @@ def expected_f(
     *,
     beta: float = 1.0,
     candidates: int = 100,
+    missing: float = 0.0,
     at_least: int | None = None,
     at_most: int | None = None,
     exclusive: Groups = (),
@@ -141,15 +144,19 @@ def expected_f(
     """The set of each image with the largest expected F-beta, tags being calibrated first and taken as independent.
 
     `candidates` of an image's likeliest tags may join its set, the rest counts as true or not. `at_least=None` is 1
-    where every labelled image has a tag, else 0.
+    where every labelled image has a tag, else 0. `missing` is the share of true tags that the labels lack, whichever
+    they are, and the test set's do not: what is calibrated to the labels is then a tag's probability times 1 - missing
+    (Elkan and Noto 2008, lemma 1), and images without any label may be bare by chance.
 
     Raises:
-        RecipeError: a beta that is not positive, no candidates, or limits without sense.
+        RecipeError: a beta that is not positive, no candidates, a share outside [0, 1), or limits without sense.
     """
     _check_beta("expected_f", beta)
     if candidates < 1:
         raise RecipeError(f"expected_f takes candidates=1 or more, got {candidates}")
-    at_least = _fewest(at_least, y_NC)
+    if not 0 <= missing < 1:
+        raise RecipeError(f"expected_f takes the share of tags that are missing, from 0 to below 1, got {missing}")
+    at_least = _fewest(at_least, y_NC, missing)
     groups = check_limits("expected_f", at_least, at_most, exclusive, classes)
     found = tags.fit_map(prob_NC, y_NC)
     return {
@@ -157,6 +164,7 @@ def expected_f(
         "candidates": int(candidates),
         **_map_state(found),
         **_limits(at_least, at_most, groups),
+        **({"missing": float(missing)} if missing else {}),
         "facts": {"map": found.choice},
     }
 
@@ -173,11 +181,22 @@ def _map_state(found: tags.TagMap) -> State:
     }
 
 
-def _fewest(at_least: int | None, y_NC: np.ndarray | csr_array) -> int:
-    """The given number of tags that every image gets; None: 1 where every labelled row has a tag, else 0."""
+def _fewest(at_least: int | None, y_NC: np.ndarray | csr_array, missing: float = 0.0) -> int:
+    """The given number of tags that every image gets; None: 1 where every labelled row has a tag, else 0.
+
+    Of an image with k true tags, each missing with chance m, i are set, and E (-m / (1 - m))^i is 1 where k = 0, else
+    0: the sum over images estimates how many have no tag. Two standard errors of it are taken for none, unless they
+    are more than half of the images that seem bare: then nothing is known, and no tag is forced.
+    """
     if at_least is not None:
         return at_least
-    return int(y_NC.shape[0] > 0 and bool((np.asarray(y_NC.sum(axis=1)) > 0).all()))
+    num_set_N = np.asarray(y_NC.sum(axis=1), np.float64)
+    seeming = int((num_set_N == 0).sum())
+    if not seeming or not missing:
+        return int(len(num_set_N) > 0 and not seeming)
+    bare_N = (-missing / (1 - missing)) ** num_set_N
+    doubt = 2 * np.sqrt((bare_N**2).sum())
+    return int(bool(bare_N.sum() <= doubt <= seeming / 2))
 
 
 def _limits(at_least: int, at_most: int | None, groups: list[list[int]]) -> State:

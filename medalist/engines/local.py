@@ -23,6 +23,8 @@ from medalist.engines.worker import CANNOT_IMPORT, receive, send
 from medalist.errors import MedalistError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # a worker is one core
+# glibc: what a picture took stays with the process for the next one, up to 64 MiB, instead of page faults for each.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
 PIPE_BYTES = 1 << 20
 QUEUE = 2  # items in a worker's hands: one at work, one waiting, so that it never idles while the parent computes
 
@@ -100,7 +102,7 @@ class _Worker:
         # -P and our own search path: a worker imports what this process would, not what lies in the current folder.
         command = [sys.executable, "-P", "-c", "from medalist.engines.worker import main; main()"]
         search_path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-        surroundings = {**os.environ, **ONE_THREAD, "PYTHONPATH": search_path}
+        surroundings = {**KEEP_MEMORY, **os.environ, **ONE_THREAD, "PYTHONPATH": search_path}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=surroundings
         )

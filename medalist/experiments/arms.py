@@ -78,7 +78,8 @@ def check_arms(arms: Sequence[Arm], root: Path, out: Path) -> None:
     for place, arm in enumerate(arms):
         try:
             check(arm.recipe, root, out / ARMS / folder_name(arm.name))
-            asked = hash_json([arm.recipe.data.model_dump(), arm.recipe.finetune and arm.recipe.finetune.auxiliary])
+            auxiliary = arm.recipe.finetune and arm.recipe.finetune.auxiliary
+            asked = hash_json([arm.recipe.data.model_dump(), arm.recipe.extra, arm.recipe.extra_weight, auxiliary])
             tables[asked] = tables.get(asked) or read(arm.recipe, root)
             check_table(arm.recipe, tables[asked])
         except RecipeError as error:

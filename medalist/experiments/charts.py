@@ -94,7 +94,7 @@ def panels(parts: Sequence[Panel], file: Path, *, title: str, baseline: str = "b
         axes.axvline(0, color="black", linewidth=0.8)
         axes.use_sticky_edges = False  # or a bar's end would cut a diamond at 0
         axes.autoscale_view(scaley=False)
-        axes.set_xlabel(f"{part.axis}; {ERRORS}")
+        axes.set_xlabel(f"{part.axis}\n{ERRORS}")
     axes_P[0].set_title(title, loc="left", fontsize=10)
     _legend(figure, [mark for part in parts for mark in part.marks], baseline, points=False)
     figure.savefig(file, dpi=120)

@@ -64,6 +64,11 @@ class Rows:
         blocks = [Block(block.files, block.place_N2[index_n], block.width) for block in self.blocks]
         return Rows(blocks, num_rows=len(index_n), normalise=self.normalise)
 
+    def then(self, other: Rows) -> Rows:
+        """These rows, then the other's, of the same spaces, still unread."""
+        blocks = [_stacked(one, two) for one, two in zip(self.blocks, other.blocks, strict=True)]
+        return Rows(blocks, num_rows=len(self) + len(other), normalise=self.normalise)
+
     def only(self, blocks: Sequence[int]) -> Rows:
         """The columns of those blocks, still unread."""
         return Rows([self.blocks[i] for i in blocks], num_rows=len(self), normalise=self.normalise)
@@ -78,6 +83,12 @@ class Rows:
                 x_nD[part, column : column + block.width] = normalised(block.read(at_n[part]), self.normalise)
                 column += block.width
         return x_nD
+
+
+def _stacked(one: Block, two: Block) -> Block:
+    """Rows of one block, then of another."""
+    moved_N2 = two.place_N2 + np.where(two.place_N2[:, :1] >= 0, [[len(one.files), 0]], 0).astype(two.place_N2.dtype)
+    return Block((*one.files, *two.files), np.concatenate([one.place_N2, moved_N2]), one.width)
 
 
 def normalised(x_nS: np.ndarray, norm: str) -> np.ndarray:

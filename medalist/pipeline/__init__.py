@@ -5,6 +5,7 @@ The verbs stand in `way.py`, top to bottom; `checks.py` tells all faults of a re
 
 from __future__ import annotations
 
+import csv
 import inspect
 import os
 from dataclasses import replace
@@ -15,8 +16,8 @@ from medalist import __version__, ledger
 from medalist.errors import StoreError
 from medalist.ledger import Summary
 from medalist.progress import Sink, ignore
-from medalist.recipe import Recipe
-from medalist.store import hash_bytes
+from medalist.recipe import Recipe, load_recipe
+from medalist.store import hash_bytes, hash_json, write_atomic
 
 
 def run(
@@ -33,10 +34,12 @@ def run(
         overwrite: replace another run in `out`.
 
     Raises:
-        RecipeError: all faults of the recipe at once, before the first image is read.
+        RecipeError: all faults of the recipe at once, before the first image is read; or what the run is made of breaks
+            its rules.
         StoreError: `out` holds another run, cannot be written, or is being written.
     """
     if not overwrite and ledger.begun(out) and (done := _done(recipe, root, out)) is not None:
+        _rule(recipe, out)
         return replace(done, notes=(*done.notes, "nothing was computed: this run was finished before"))
     from medalist.pipeline.whole import go
 
@@ -54,18 +57,59 @@ def _done(recipe: Recipe, root: Path, out: Path) -> Summary | None:
         raise
 
 
+def _rule(recipe: Recipe, out: Path) -> None:
+    """Hold a finished run to the recipe's rules: they decide none of its bytes and may become known late."""
+    from medalist.pipeline.ruling.breaches import check_rules
+    from medalist.pipeline.ruling.disclosure import save_disclosure
+    from medalist.pipeline.ruling.used import used_by
+
+    kept = load_recipe(out / "recipe.yaml")
+    ruled = kept.model_copy(update={"rules": recipe.rules})
+    check_rules(ruled)
+    if ruled != kept:
+        with ledger.locked(out):
+            write_atomic(out / "recipe.yaml", ruled.to_yaml().encode())
+            save_disclosure(used_by(ruled), [ruled.rules], out)
+
+
 def run_key(recipe: Recipe, root: Path) -> dict[str, Any]:
     """What a run's bytes depend on: recipe, data, weights, version."""
     from medalist.pipeline.backbones import weights_of
 
     return {
-        "recipe": recipe.model_dump(mode="json", exclude={"cards"}),
+        "recipe": recipe.model_dump(mode="json", exclude={"cards", "rules"}),
         "data": ledger.fingerprint(root),
         "weights": weights_of(recipe),
         "code": _own_code(recipe.metric),
-        "folds": recipe.folds.file and hash_bytes(Path(recipe.folds.file).read_bytes()),
+        **files_of(recipe),
         "medalist": __version__,
     }
+
+
+def files_of(recipe: Recipe) -> dict[str, Any]:
+    """What the files that a recipe names hold, as hashes; None where there is none, which `checks` tells."""
+    return {
+        "folds": _hash(recipe.folds.file),
+        "groups": _hash(recipe.folds.groups),
+        "quarantine": _hash(recipe.data.quarantine),
+        "extra": [_expansion(Path(folder)) for folder in recipe.extra],
+    }
+
+
+def _hash(file: str | Path | None) -> str | None:
+    return hash_bytes(Path(file).read_bytes()) if file is not None and Path(file).is_file() else None
+
+
+def _expansion(folder: Path) -> list[str | None]:
+    """Hashes of an expansion's list, and of the sizes and times of the images that it names."""
+    from medalist.data.facts import stamp_of
+
+    file = folder / "extra.csv"
+    if not file.is_file():
+        return [None]
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        paths = [row.get("path") or "" for row in csv.DictReader(lines)]
+    return [_hash(file), hash_json([stamp_of(str(folder / path)) for path in paths])]
 
 
 def _own_code(metric: str) -> str | None:

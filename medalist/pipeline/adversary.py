@@ -17,6 +17,7 @@ from medalist.evidence import two_sided
 from medalist.ledger import Summary
 from medalist.metrics import dense, metrics
 from medalist.pipeline.outcome import summary_of
+from medalist.pipeline.stale import stale_notes
 from medalist.pipeline.tuning.notes import STEERED
 from medalist.predictions import Predictions
 
@@ -59,20 +60,34 @@ def separation(x_ND: np.ndarray, x_MD: np.ndarray, *, weight_N: np.ndarray | Non
         weight_N: how much each training row counts; ratios of class frequencies take a known difference out.
         seed: of the sample and the parts.
     """
+    return told_apart(x_ND, x_MD, weight_N=weight_N, seed=seed)[0]
+
+
+def told_apart(
+    x_ND: np.ndarray, x_MD: np.ndarray, *, weight_N: np.ndarray | None = None, seed: int = 0
+) -> tuple[Separation, np.ndarray, np.ndarray]:
+    """`separation`, and the scores that it rests on: how much each row looks like a test row, to who never saw it.
+
+    Returns:
+        The separation; scores of the training rows (N,) and of the test rows (M,), -1 a typical training row, 1 a
+        typical test row, nan where a row was not drawn.
+    """
     rng = np.random.default_rng(seed)
     train, test = (rng.permutation(len(x))[:MOST_ROWS] for x in (x_ND, x_MD))
+    score_N, score_M = (np.full(len(x), np.nan) for x in (x_ND, x_MD))
     if len(train) < 2 * NUM_PARTS or len(test) < 2 * NUM_PARTS:
-        return NOTHING
+        return NOTHING, score_N, score_M
     given_N = np.ones(len(x_ND)) if weight_N is None else weight_N
     x_PD = np.concatenate([x_ND[train], x_MD[test]]).astype(np.float64)
     test_P = np.arange(len(x_PD)) >= len(train)
     # Both sides weigh the same in all, so that 0 is where they are equally dense.
     weight_P = np.concatenate([given_N[train] / given_N[train].sum(), np.full(len(test), 1 / len(test))])
     score_P = _unseen_scores(_axes(x_PD), test_P, weight_P, rng)
+    score_N[train], score_M[test] = score_P[~test_P], score_P[test_P]
     auc, stderr = _auc(score_P, test_P, weight_P)
     p = two_sided(auc - 0.5, stderr)
     caught = float(weight_P[test_P & (score_P > 0)].sum() - weight_P[~test_P & (score_P > 0)].sum())
-    return Separation(auc, stderr, p, max(0.0, caught) if p <= 0.01 and auc > 0.5 else 0.0)
+    return Separation(auc, stderr, p, max(0.0, caught) if p <= 0.01 and auc > 0.5 else 0.0), score_N, score_M
 
 
 @dataclass(frozen=True)
@@ -142,11 +157,12 @@ def too_good(run: Predictions, summary: Summary, labels: Any) -> list[str]:
 
 
 def warnings_of(folders: Sequence[Path]) -> list[str]:
-    """What these finished runs said against their own scores, once each, for whoever builds on them: imports that may
-    have been trained on, networks that were steered.
+    """What speaks against the scores of these finished runs, once each, for whoever builds on them: imports that may
+    have been trained on, networks that were steered, folds that tear groups apart.
     """
     notes = [note for folder in folders for note in summary_of(folder)["notes"]]
-    return list(dict.fromkeys(note for note in notes if note.startswith((WARNING, STEERED))))
+    said = dict.fromkeys(note for note in notes if note.startswith((WARNING, STEERED)))
+    return [*said, *stale_notes(folders)]
 
 
 def _axes(x_PD: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`medalist check`: what a dataset is and what is wrong with its files; nothing is trained, no network is loaded.
+"""`medalist check`: what a dataset is and what is wrong with its files; without --deep no network is loaded.
 
 The findings are told, and written where asked as a table, as JSON and as pictures. Nothing of the user's is changed.
 """
@@ -15,58 +15,94 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from medalist.data.decode import decode
-from medalist.data.describe import SPLIT_NAMES, describe
+from medalist.data.describe import SPLIT_NAMES, class_counts, describe
 from medalist.data.facts import Facts
+from medalist.data.groupfile import groups_csv
+from medalist.data.groups import duplicate_groups
 from medalist.data.ingest import facts_of
-from medalist.data.table import ImageTable
-from medalist.errors import DataError, RecipeError
-from medalist.pipeline.page import Cell, Section, png, wrapped
+from medalist.data.table import TRAIN, VALID, ImageTable
+from medalist.data.textfiles import guarded
+from medalist.errors import RecipeError
+from medalist.pipeline.backbones import choose
+from medalist.pipeline.deep import Deep, look_deeper, pictures
+from medalist.pipeline.extraction import extract
+from medalist.pipeline.page import Cell, Section, picture, png, wrapped
 from medalist.pipeline.way import read
 from medalist.progress import Sink, ignore
 from medalist.quality.findings import KINDS, Finding, findings, labels_of
+from medalist.quality.labels import cleanlab_filter
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
 
+DEEP = ("label", "outlier", "shift")  # kinds whose pictures say little without the detail
 MOST = 5  # examples of a kind that are told
 TABLE, FACTS, SHEET = "findings.csv", "findings.json", "findings.png"
+QUARANTINE, GROUPS = "quarantine.csv", "groups.csv"
 COLUMNS = ("kind", "path", "id", "split", "label", "cluster", "detail")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+DOUBTFUL = ("truncated", "unreadable", "conflict", "placeholder", "label", "blank", "outlier")  # worth a quarantine
+LABELLED = (SPLIT_NAMES[TRAIN], SPLIT_NAMES[VALID])
 SIDE, ACROSS, SHOWN = 128, 6, 12  # pixels of a picture on the sheet, pictures a row, and of a kind
 
 
-def audit(recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, sink: Sink = ignore) -> str:
+def audit(
+    recipe: Recipe, root: Path, *, cache: Path, out: Path | None = None, deep: bool = False, sink: Sink = ignore
+) -> str:
     """Read the dataset, open every image once, and say what was found as plain text.
 
     Args:
-        recipe: how to read the dataset.
+        recipe: how to read the dataset; with `deep` also its backbones, views, heads and folds.
         root: its folder.
-        cache: where facts of files are remembered.
-        out: folder for findings.csv, findings.json and findings.png; None: nothing is written.
+        cache: where facts of files, and features, are remembered.
+        out: folder for findings.csv, findings.json, findings.png, quarantine.csv and groups.csv; None: nothing is
+            written.
+        deep: ask features and out-of-fold answers too.
         sink: takes progress events.
 
     Raises:
-        RecipeError: `out` lies inside the dataset.
+        RecipeError: `out` lies inside the dataset. MissingExtraError: `deep` without cleanlab.
     """
     if out is not None and out.resolve().is_relative_to(root.resolve()):
         raise RecipeError(f"--out {out} lies inside the dataset, which is never written to; name a folder elsewhere")
     table = read(recipe, root)
-    facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
-    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in findings(table, facts)]
-    lines = [describe(table), *_formats(facts), *_told(rows)]
+    facts, group_N, deeper = _looked(recipe, table, cache, deep, sink)
+    found = sorted([*findings(table, facts, group_N), *deeper.findings], key=lambda one: list(KINDS).index(one.kind))
+    rows = [Row.of(table, one, shown=facts[one.row].ok) for one in found]
+    lines = [describe(table), *_formats(facts), *deeper.told, *_told(rows)]
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / TABLE, _csv(rows))
-        write_atomic(out / FACTS, _json(rows))
-        if sections := _sections(table.root, rows):
-            write_atomic(out / SHEET, png(sections))
-        else:
-            (out / SHEET).unlink(missing_ok=True)
-        names = [TABLE, FACTS, *([SHEET] if sections else [])]
-        lines.append(f"written: {', '.join(str(out / name) for name in names)}")
+        names = _write(out, table, rows)
+        write_atomic(out / GROUPS, groups_csv(table, group_N))
+        lines.append(f"written: {', '.join(str(out / name) for name in (*names, GROUPS))}")
     return "\n".join(lines)
+
+
+def _looked(
+    recipe: Recipe, table: ImageTable, cache: Path, deep: bool, sink: Sink
+) -> tuple[Sequence[Facts], np.ndarray, Deep]:
+    """Facts of all files, which picture each shows, and what features tell where they are asked."""
+    if not deep:
+        facts = facts_of(table.root, list(table.paths), cache=cache, sink=sink)
+        return facts, duplicate_groups([fact if fact.ok else Facts(False) for fact in facts]), Deep()
+    cleanlab_filter()  # before any image is embedded
+    notes: list[str] = []
+    recipe = choose(recipe, notes)
+    seen = extract(recipe, table.root, table.paths, cache=cache, sink=sink)
+    picture_N = pictures(table, seen, cache=cache, sink=sink)
+    deeper = look_deeper(recipe, table, seen, picture_N, cache=cache, sink=sink)
+    return seen.facts, picture_N, Deep(deeper.findings, [*notes, *seen.notes, *deeper.told])
+
+
+def _write(out: Path, table: ImageTable, rows: Sequence[Row]) -> list[str]:
+    """The findings as a table, JSON and pictures, and the quarantine's candidates; names of what was written."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / TABLE, _csv(rows))
+    write_atomic(out / FACTS, _json(table, rows))
+    write_atomic(out / QUARANTINE, candidates(rows))
+    if sections := _sections(table.root, rows):
+        write_atomic(out / SHEET, png(sections))
+    else:
+        (out / SHEET).unlink(missing_ok=True)
+    return [TABLE, FACTS, QUARANTINE, *([SHEET] if sections else [])]
 
 
 @dataclass(frozen=True)
@@ -143,14 +179,32 @@ def _csv(rows: Sequence[Row]) -> bytes:
     writer.writerow(COLUMNS)
     for row in rows:
         cells = [str(getattr(row, name)) for name in COLUMNS]
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
+        writer.writerow([guarded(cell) for cell in cells])
     return text.getvalue().encode()
 
 
-def _json(rows: Sequence[Row]) -> bytes:
-    """The same, as written."""
+def _json(table: ImageTable, rows: Sequence[Row]) -> bytes:
+    """The same, as written, and how many images each class has."""
     found = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
-    return (json.dumps({"kinds": KINDS, "findings": found}, indent=1, ensure_ascii=False) + "\n").encode()
+    counts = dict(zip(table.classes, class_counts(table).tolist(), strict=True))
+    facts = {"kinds": KINDS, "classes": counts, "findings": found}
+    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def candidates(rows: Sequence[Row]) -> bytes:
+    """Labelled images that a person should look at before training, each once with its reasons, as `id,path,reason`.
+
+    Ids and paths are exact, as `data.quarantine` reads them; delete the lines of images that are right.
+    """
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.kind in DOUBTFUL and row.split in LABELLED:
+            reasons.setdefault((row.id, row.path), []).append(f"{row.kind}: {row.detail}")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "path", "reason"])
+    writer.writerows([*names, "; ".join(told)] for names, told in reasons.items())
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _sections(root: Path, rows: Sequence[Row]) -> list[Section]:
@@ -166,13 +220,8 @@ def _sections(root: Path, rows: Sequence[Row]) -> list[Section]:
 
 
 def _cell(root: Path, row: Row) -> Cell | None:
-    """A picture in the middle of a square of paper; None where its file has changed meanwhile."""
-    try:
-        image = Image.fromarray(decode((root / row.path).read_bytes()))
-    except (OSError, DataError):
-        return None
-    width, height = (max(1, round(side * SIDE / max(image.size))) for side in image.size)
-    paper = Image.new("RGB", (SIDE, SIDE), "white")
-    paper.paste(image.resize((width, height)), ((SIDE - width) // 2, (SIDE - height) // 2))
-    caption = f"{row.path.rpartition('/')[2]} {row.label or row.split}{f' #{row.cluster}' if row.cluster else ''}"
-    return Cell(np.asarray(paper), caption)
+    """The picture; None where its file has changed meanwhile."""
+    shown = picture(root / row.path, SIDE)
+    what = row.detail if row.kind in DEEP else row.label or row.split
+    caption = f"{row.path.rpartition('/')[2]} {what}{f' #{row.cluster}' if row.cluster else ''}"
+    return None if shown is None else Cell(shown, caption)

@@ -25,6 +25,7 @@ from medalist.pipeline.kept import label_lists
 from medalist.pipeline.learners import slug
 from medalist.pipeline.outcome import check_chain, conclude, decision_of
 from medalist.pipeline.records.made import finish
+from medalist.pipeline.ruling.disclosure import disclosed_by, save_disclosure
 from medalist.pipeline.told import tell_copies
 from medalist.predictions import Predictions
 from medalist.store import hash_bytes, hash_json
@@ -83,6 +84,8 @@ def blend(
     runs = _of_common_test_ids(members, field)
     with ledger.writing(out, key, overwrite=overwrite):
         decision, summary = conclude(field, runs, chain, out, facts=facts)
+        disclosed = disclosed_by(folders)
+        save_disclosure(disclosed.used, disclosed.rules, out)
         decision.blend.save(out / "predictions" / slug(ensemble))
         summary = replace(summary, notes=(*warnings_of(folders), *_differences(runs, field), *summary.notes))
         finish(out, summary)

@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ import numpy as np
 
 from medalist.backbones.runtimes import AUTO, MEASURED, RUNTIMES
 from medalist.backbones.taps import TAPS
-from medalist.data.table import ImageTable
+from medalist.data.table import TEST, ImageTable
 from medalist.decisions.rules import rules
 from medalist.ensembles import ensembles
 from medalist.errors import MedalistError, RecipeError, near
 from medalist.features.views import VIEWS
 from medalist.metrics import metrics, tasks_of
 from medalist.pipeline.chain import Chain
+from medalist.pipeline.extra import FILE as EXTRA_FILE
 from medalist.pipeline.learners import num_members
+from medalist.pipeline.ruling.breaches import rule_faults
 from medalist.pipeline.tuning.checks import column_faults, task_faults, tuning_faults
 from medalist.pipeline.tuning.disk import disk_faults
+from medalist.quality.actions import actions
 from medalist.recipe import Recipe
 from medalist.registry import Bound
 from medalist.training.heads import heads
@@ -42,16 +46,24 @@ def check(recipe: Recipe, root: Path, out: Path) -> None:
         *(f"{fault}; one of yours needs --allow-code" for fault in _unbound("metric", metrics.bind, [recipe.metric])),
         *_unbound("heads", heads.bind, recipe.heads),
         *_unbound("ensemble", ensembles.bind, [recipe.ensemble]),
+        *_unbound("suspects", actions.bind, [recipe.suspects] if recipe.suspects else []),
         *_unbound("decide", rules.bind, [recipe.decide] if recipe.decide else []),
         *_unknown("views", recipe.views, tuple(VIEWS)),
         *_unknown("taps", recipe.taps, TAPS),
         *_unknown("runtime", [recipe.runtime], (AUTO, MEASURED, *RUNTIMES)),
         *_unopened(recipe),
         *_no_folds(recipe),
+        *_no_lists(recipe),
+        *rule_faults(recipe),
+        *_untaught(recipe),
         *_unwritable(root, out),
         *([] if root.is_dir() else [f"DATA: {root} is not a folder"]),
     ]
-    _tell(faults or [*_kinds(recipe), *_unusable(recipe), *tuning_faults(recipe)] or [*disk_faults(recipe, out)])
+    _tell(
+        faults
+        or [*_kinds(recipe), *_unusable(recipe), *_unsplit(recipe), *tuning_faults(recipe)]
+        or [*disk_faults(recipe, out)]
+    )
 
 
 def check_table(recipe: Recipe, table: ImageTable) -> None:
@@ -66,11 +78,10 @@ def check_table(recipe: Recipe, table: ImageTable) -> None:
         if table.task not in tasks:
             faults.append(f"heads: {text} learns {', '.join(tasks)}, this dataset is {table.task}")
     faults += [*task_faults(recipe, table.task), *column_faults(table)]
-    if table.weights is not None:
-        faults.append("data.weight_column: no head takes row weights yet; leave it out")
     if recipe.data.positive is not None:
         faults += _positive(recipe.data.positive, table)
     faults += _unmet(recipe, table)
+    faults += _unlearnable(recipe, table)
     labelled = len(table.labelled())
     if labelled < recipe.folds.k:
         faults.append(f"folds.k: {recipe.folds.k} folds need as many labelled images, there are {labelled}")
@@ -158,6 +169,12 @@ def _unusable(recipe: Recipe) -> Iterator[str]:
     bound = [heads.bind(text) for text in recipe.heads]
     if len({head.text for head in bound}) < len(bound):
         yield f"heads: {', '.join(recipe.heads)} name one head twice"
+    if recipe.suspects:
+        labels, action = np.array([0, 1] * 3, np.int32), actions.bind(recipe.suspects)
+        if action.facts.get("flags", True) and find_spec("cleanlab") is None:
+            yield "suspects: label errors need cleanlab: pip install 'medalist[quality]'"
+        y = np.eye(2, dtype=bool)[labels] if action.facts["tasks"] == ("tags",) else labels
+        yield from _tried("suspects", partial(action, np.eye(2)[labels], y, labels > 2))
     for head in bound:
         if "binary" in head.facts["tasks"]:
             yield from _tried(head.text, partial(_try_head, head, x_ND, y_N))
@@ -228,6 +245,43 @@ def _unopened(recipe: Recipe) -> Iterator[str]:
 def _no_folds(recipe: Recipe) -> Iterator[str]:
     if recipe.folds.file is not None and not Path(recipe.folds.file).is_file():
         yield f"folds.file: there is no file {recipe.folds.file!r}; name the folds.csv of a run"
+    if recipe.folds.groups is not None and not Path(recipe.folds.groups).is_file():
+        yield f"folds.groups: there is no file {recipe.folds.groups!r}; type: medalist check DATA --out found"
+
+
+def _no_lists(recipe: Recipe) -> Iterator[str]:
+    """Files that say what is learnt from must be there."""
+    if recipe.data.quarantine is not None and not Path(recipe.data.quarantine).is_file():
+        yield f"data.quarantine: there is no file {recipe.data.quarantine!r}; name a CSV with a column id or path"
+    for folder in recipe.extra:
+        if not (Path(folder) / EXTRA_FILE).is_file():
+            yield f"extra: there is no {EXTRA_FILE} in {folder!r}; name the folder of a medalist expand"
+
+
+def _untaught(recipe: Recipe) -> Iterator[str]:
+    """Lessons that networks do not take."""
+    for key in ("suspects", "pseudo"):
+        if getattr(recipe, key) is not None and recipe.finetune is not None:
+            yield f"{key}: heads on frozen features alone are taught so, networks are not; leave {key} or finetune out"
+
+
+def _unsplit(recipe: Recipe) -> Iterator[str]:
+    """A test image under soft labels is several weighted rows, which only a loss that adds rows up takes for one."""
+    strange = [text for text in recipe.heads if "problem" not in heads.bind(text).facts]
+    if recipe.pseudo is not None and strange:
+        fit = [name for name in heads if "problem" in heads.bind(name).facts]
+        yield f"pseudo: it is for linear heads, {', '.join(strange)} cannot; heads that can: {', '.join(fit)}"
+
+
+def _unlearnable(recipe: Recipe, table: ImageTable) -> Iterator[str]:
+    """Lessons must fit the dataset."""
+    if recipe.suspects is not None:
+        action = actions.bind(recipe.suspects)
+        if table.task not in action.facts["tasks"]:
+            fit = [name for name in actions if table.task in actions.bind(name).facts["tasks"]]
+            yield f"suspects: {action.name} is not for {table.task}; actions that are: {', '.join(fit)}"
+    if recipe.pseudo is not None and not (table.split == TEST).any():
+        yield "pseudo: there are no test images to learn from; leave it out"
 
 
 def _unwritable(root: Path, out: Path) -> Iterator[str]:

@@ -18,6 +18,7 @@ from medalist.evidence import Estimate, Forecast, estimate, forecast
 from medalist.metrics import metrics
 from medalist.pipeline.alone import against_best, alone
 from medalist.pipeline.chain import Chain, Crossfitted, State
+from medalist.pipeline.leaked import Known
 from medalist.pipeline.testset import labels_with_counts, learn_shift, tell_shift
 from medalist.pipeline.told import tell_rule, tell_views, tell_weights
 from medalist.predictions import Predictions
@@ -88,6 +89,7 @@ def decide(
     *,
     test_prior: str = "train",
     counts: Mapping[str, int] | None = None,
+    known: Known | None = None,
 ) -> Decision:
     """Blend the members and answer for the metric; the chain of both is cross-fitted as one.
 
@@ -98,6 +100,7 @@ def decide(
         readable_M: which test rows the members know; the others are answered by the class prior.
         test_prior: `tested`: where the test set's class frequencies are found to differ, they are taken into account.
         counts: known number of test images of each class; None: not known.
+        known: what labelled twins tell of test rows; None: they are answered as all others.
 
     Raises:
         MismatchError: the members are not of the same rows, classes and folds.
@@ -119,7 +122,7 @@ def decide(
             one.run.name: {"score": one.score, "stderr": one.stderr, "in_sample": one.in_sample} for one in members
         }
         notes.append(against_best(chain, found, members, y, truth.fold_N, truth.group_N)[1])
-    test = _answer(chain, found, runs, truth, readable_M, test_prior, counts)
+    test = _answer(chain, found, runs, truth, readable_M, test_prior, counts, known)
     return Decision(
         estimate=told,
         forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
@@ -158,6 +161,7 @@ def _answer(
     readable_M: np.ndarray,
     test_prior: str,
     counts: Mapping[str, int] | None,
+    known: Known | None,
 ) -> _Test:
     """Answer the test rows; a shift of class frequencies goes into the chain's state."""
     state, notes = found.state, list[str]()
@@ -170,6 +174,9 @@ def _answer(
         notes.append(tell_shift(shift, truth.classes))
     prior_C = prior(truth.labels, len(truth.classes))
     answers_M, prob_MC = chain.answer_all(state, prob_LC, readable_M, prior_C)
+    if known is not None:
+        answers_M, prob_MC = known.answer(answers_M, prob_MC, chain.rule.facts["gives"])
+        notes.append(known.told(len(readable_M)))
     if counts is not None:
         answers_M = labels_with_counts(prob_MC, counts, truth.classes)
         notes.append("test images were given the class counts that the recipe knows; the score is of answers without")

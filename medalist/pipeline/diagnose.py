@@ -32,6 +32,7 @@ from medalist.pipeline.folds import Field
 from medalist.pipeline.outcome import decision_of, final_predictions, summary_of, unseen_answers
 from medalist.pipeline.predict import home
 from medalist.pipeline.recomputed import MOST, features_recomputed
+from medalist.pipeline.stale import stale_notes
 from medalist.pipeline.submit import check_score
 from medalist.pipeline.way import read
 from medalist.predictions import Predictions
@@ -91,6 +92,7 @@ def diagnose(
     if worse and abs(z) >= UNSURPRISING and ranked[0].drop <= 0:
         lines.append(UNEXPLAINED)
     lines.append(UNSEEN)
+    lines += stale_notes([folder])
     if data is None:
         lines.append("not looked for: duplicates across folds, images made differently; add --data DATA")
     return "\n".join(lines)

@@ -14,8 +14,9 @@ from medalist.backbones import Backbone
 from medalist.data.facts import Facts
 from medalist.data.table import ImageTable, Rejected
 from medalist.errors import MismatchError
-from medalist.features.bank import NETWORKS, Space
+from medalist.features.bank import NETWORKS, FeatureBank, Space
 from medalist.features.rows import Rows
+from medalist.pipeline.leaked import Known
 from medalist.progress import Sink, fan_out, ignore
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
@@ -39,6 +40,23 @@ class Extracted:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """Images that are learnt from and never scored.
+
+    Args:
+        table: E rows whose image could be read and is neither a labelled nor a test image.
+        x_ED: their features.
+        hashes: of their bytes.
+        rejected: the others.
+    """
+
+    table: ImageTable
+    x_ED: Rows
+    hashes: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True)
 class Features:
     """The images of a table as rows of numbers.
 
@@ -53,6 +71,8 @@ class Features:
         test_hashes: M hashes of bytes, empty where unreadable.
         extracted: what the columns are, and how they came to be.
         rejected: labelled and test rows whose file could not be read.
+        extra: what is learnt from besides; None where the recipe names nothing.
+        known: what labelled twins tell of test rows, where the recipe has `leaks: use`.
     """
 
     train: ImageTable
@@ -65,6 +85,8 @@ class Features:
     test_hashes: tuple[str, ...]
     extracted: Extracted
     rejected: tuple[Rejected, ...] = ()
+    extra: Extra | None = None
+    known: Known | None = None
 
 
 def extract(
@@ -121,6 +143,14 @@ def extract_through(
             "features: {bottleneck} set the pace (decoding {decode_s} s, network {forward_s} s)".format(**last)
         )
     return Extracted(tuple(facts), tuple(spaces), tuple(notes))
+
+
+def unit_rows(bank: FeatureBank, found: Extracted, rows: np.ndarray) -> np.ndarray:
+    """Pooled features of each network in the first view, each of norm 1, all together of norm 1."""
+    first = found.spaces[0].key
+    pooled = [space for space in found.spaces if all(space.key[part] == first[part] for part in ("view", "tap"))]
+    unit_ND = bank.rows(pooled, [found.facts[i].hash for i in rows], normalise="l2")[:]
+    return np.asarray(unit_ND * np.float32(len(pooled) ** -0.5))
 
 
 def _asked(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:

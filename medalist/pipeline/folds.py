@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from medalist.data.textfiles import Csv, read_csv
 from medalist.errors import DataError, MismatchError
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.kept import FILE, load_folds, load_table, load_test_ids, load_truth
+from medalist.pipeline.stale import mark
 from medalist.pipeline.way import groups_of, read
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
@@ -67,8 +69,24 @@ class Field:
         return replace(self, table=self.table.take(rows), truth=truth, folds=other.folds, outer=outer)
 
 
-def folds_csv(recipe: Recipe, root: Path, *, cache: Path, sink: Sink = ignore) -> str:
+def folds_csv(
+    recipe: Recipe,
+    root: Path,
+    *,
+    cache: Path,
+    runs: Sequence[Path] = (),
+    say: Callable[[str], None] = print,
+    sink: Sink = ignore,
+) -> str:
     """The very folds that `run` makes of this dataset with this recipe, as CSV; no network is loaded.
+
+    Args:
+        recipe: how to read and divide the dataset.
+        root: its folder.
+        cache: where facts of files are remembered.
+        runs: earlier runs; those whose folds tear these groups apart are marked (`stale.mark`).
+        say: told of each run.
+        sink: takes progress events.
 
     Raises:
         DataError: no labelled image could be read, or there are fewer groups of images than folds.
@@ -81,6 +99,9 @@ def folds_csv(recipe: Recipe, root: Path, *, cache: Path, sink: Sink = ignore) -
     train = table.take(usable)
     group_N = groups_of(recipe, train, [fact for fact in facts if fact.ok])
     fold_N = make_folds(train.labels, group_N, num_folds=recipe.folds.k, seed=recipe.folds.seed)
+    group_of = dict(zip(train.ids.tolist(), group_N.tolist(), strict=True))
+    for run in runs:
+        say(mark(run, group_of, source=recipe.folds.groups or str(root)))
     return _text(train, Truth(train.labels, train.classes, group_N, fold_N))
 
 

@@ -18,9 +18,11 @@ from medalist.data.splits import Folds
 from medalist.features.bank import Space
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted
+from medalist.pipeline.extra import Learnt, learnt
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.holdout import holds_out, scored
 from medalist.pipeline.kept import label_lists
+from medalist.pipeline.lessons import META, Suspect, relearnt, told
 from medalist.predictions import Predictions
 from medalist.progress import Sink
 from medalist.recipe import Recipe
@@ -113,10 +115,12 @@ def fit_learner(
     Where one fold is held out, it is the only one whose rows and state are kept.
     """
     from medalist.training import heads
+    from medalist.training.choice import Task
     from medalist.training.crossval import answer_view, crossval
 
     _, own = scored(recipe, features, folds)
-    key = _key(learner, recipe, features, [folds.hash, own.hash])
+    known = learnt(features, folds)
+    key = _key(learner, recipe, features, known, [folds.hash, own.hash])
     folders = [out / "predictions" / slug(name) for name in learner.members]
     if all((folder / "predictions.json").is_file() for folder in folders):
         done = tuple(Predictions.load(folder) for folder in folders)
@@ -125,20 +129,28 @@ def fit_learner(
     train = features.train
     views_ND = learner.seen(features.x_ND)
     views_LD = [x_MD.take(np.flatnonzero(features.readable_M)) for x_MD in learner.seen(features.x_test_MD)]
+    bound = heads.heads.bind(learner.head)
     fitted, first = crossval(
-        heads.heads.bind(learner.head),
-        views_ND[0],
-        train.labels,
-        folds.fold_N,
+        bound,
+        learner.seen(known.x_ND)[0],
+        known.table.labels,
+        known.fold_N,
         views_LD[0],
         num_classes=len(train.classes),
         seed=recipe.seed,
+        weight_N=known.table.weights,
         sink=sink,
     )
     failpoint("in-fit")
+    found = list[Suspect]()
+    if recipe.suspects is not None or recipe.pseudo is not None:
+        task = Task(bound, known.table.labels, known.fold_N, folds.num_folds, len(train.classes), recipe.seed, sink)
+        task = replace(task, weight_N=known.table.weights)
+        fitted, found = relearnt(recipe, task, fitted, first.oof_NC, learner.seen(known.x_ND)[0], views_LD[0])
+        first = replace(answer_view(fitted, views_ND[0], folds.fold_N, views_LD[0]), meta=first.meta)
     num_states = 1 if holds_out(recipe) else folds.num_folds
     rest = zip(views_ND[1:], views_LD[1:], strict=True)
-    found = [first, *(answer_view(fitted, x_ND, folds.fold_N, x_LD) for x_ND, x_LD in rest)]
+    parts = [first, *(answer_view(fitted, x_ND, folds.fold_N, x_LD) for x_ND, x_LD in rest)]
     runs = tuple(
         Predictions(
             name=name,
@@ -154,15 +166,18 @@ def fit_learner(
             fold_hash=folds.hash,
             meta={"key": key, **part.meta},
         ).take(own.ids, own.hash)
-        for name, part, x_LD in zip(learner.members, found, views_LD, strict=True)
+        for name, part, x_LD in zip(learner.members, parts, views_LD, strict=True)
     )
+    if recipe.suspects is not None:
+        doubted = told(found, recipe, known.table.ids, train.classes, known.table.labels)
+        runs = (replace(runs[0], meta={**runs[0].meta, META: doubted}), *runs[1:])
     replace(fitted, states=fitted.states[:num_states]).save(out / "fitted" / slug(learner.name))
     for folder, run in zip(folders, runs, strict=True):
         run.save(folder)
     return runs
 
 
-def _key(learner: Learner, recipe: Recipe, features: Features, folds: Sequence[str]) -> str:
+def _key(learner: Learner, recipe: Recipe, features: Features, known: Learnt, folds: Sequence[str]) -> str:
     """Hash of all that a learner's predictions depend on."""
     spaces = features.extracted.spaces
     facts: dict[str, Any] = {
@@ -171,9 +186,11 @@ def _key(learner: Learner, recipe: Recipe, features: Features, folds: Sequence[s
         "final": recipe.final,
         "views": [[spaces[i].name for i in part] for _, part in learner.sight.views],
         "normalise": recipe.normalise,
-        "rows": [features.hashes, features.test_hashes],
-        "labels": label_lists(features.train),
+        "rows": [known.hashes, features.test_hashes],
+        "labels": label_lists(known.table),
+        "weights": None if known.table.weights is None else known.table.weights.tolist(),
         "folds": folds,
+        "lessons": [recipe.suspects, recipe.pseudo],
         "classes": features.train.class_hash,
     }
     return hash_json(facts)

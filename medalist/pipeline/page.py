@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from medalist.data.decode import decode
+from medalist.errors import DataError
 
 FONT = ImageFont.load_default(13)
 LINE, GAP = 17, 6  # pixels: a line of text, the space around each image
@@ -30,6 +34,18 @@ class Cell:
 
 
 Section = tuple[str, list[list[Cell]]]  # a heading, and rows of pictures of one size
+
+
+def picture(file: Path, side: int) -> np.ndarray | None:
+    """A picture in the middle of a square of paper, uint8 (side, side, 3); None where its file cannot be decoded."""
+    try:
+        image = Image.fromarray(decode(file.read_bytes()))
+    except (OSError, DataError):
+        return None
+    width, height = (max(1, round(length * side / max(image.size))) for length in image.size)
+    paper = Image.new("RGB", (side, side), PAPER)
+    paper.paste(image.resize((width, height)), ((side - width) // 2, (side - height) // 2))
+    return np.asarray(paper)
 
 
 def wrapped(cells: Sequence[Cell], columns: int) -> list[list[Cell]]:

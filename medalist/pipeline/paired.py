@@ -26,6 +26,7 @@ class Pair:
         labels: class indices (P,), or tags (P, C) as CSR.
         group_P: group of each row, drawn together.
         one_P, two_P: answers, what the metric eats.
+        moved: how many of the rows lie in another fold of the second run.
     """
 
     ids: tuple[str, ...]
@@ -33,6 +34,7 @@ class Pair:
     group_P: np.ndarray
     one_P: np.ndarray
     two_P: np.ndarray
+    moved: int = 0
 
     def compare(self, metric: str) -> Comparison:
         """The first against the second; positive: the first is better; p is of this one comparison."""
@@ -59,4 +61,5 @@ def pair(one: Path, two: Path) -> Pair:
         name = field.table.ids[mine[changed[0]]]
         raise MismatchError(f"{one} and {two} have other labels for {len(changed)} images, such as {name!r}")
     ids = tuple(str(name) for name in field.table.ids[mine])
-    return Pair(ids, truth.labels[mine], truth.group_N[mine], one_N[mine], two_N[theirs])
+    moved = int((truth.fold_N[mine] != other.truth.fold_N[theirs]).sum())
+    return Pair(ids, truth.labels[mine], truth.group_N[mine], one_N[mine], two_N[theirs], moved)

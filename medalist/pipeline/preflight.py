@@ -12,7 +12,7 @@ import numpy as np
 
 from medalist.backbones.runtimes import open_runtime
 from medalist.data.ingest import look
-from medalist.data.table import TEST, ImageTable
+from medalist.data.table import EXTRA, TEST, ImageTable
 from medalist.engines.local import usable_cores
 from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check, check_table
@@ -119,14 +119,18 @@ def images_shown(recipe: Recipe, num_rows: int) -> list[float]:
 
 
 def sample_of(table: ImageTable, num_images: int, seed: int) -> ImageTable:
-    """At most `num_images` rows, a quarter of them test rows; a class is taken with several rows or not at all."""
+    """At most `num_images` rows, a quarter of them test rows, and a few extra ones.
+
+    A class is taken with several rows or not at all.
+    """
     rng = np.random.default_rng(seed)
     test = np.flatnonzero(table.split == TEST)
     test = rng.permutation(test)[: num_images // 4]
-    labelled = rng.permutation(np.flatnonzero(table.split != TEST))
+    labelled = rng.permutation(np.flatnonzero(table.split < TEST))
     if isinstance(table.labels, np.ndarray):
         labelled = labelled[_class_by_class(table.labels[labelled])]
-    return table.take(np.sort(np.concatenate([labelled[: num_images - len(test)], test])))
+    extra = rng.permutation(np.flatnonzero(table.split == EXTRA))[: num_images // 8]
+    return table.take(np.sort(np.concatenate([labelled[: num_images - len(test)], test, extra])))
 
 
 def _class_by_class(label_N: np.ndarray) -> np.ndarray:

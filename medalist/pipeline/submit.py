@@ -13,6 +13,8 @@ from medalist.metrics import metrics
 from medalist.pipeline.board import on_share
 from medalist.pipeline.kept import SAMPLE
 from medalist.pipeline.outcome import SUBMISSION, summary_of
+from medalist.pipeline.ruling.handing_in import check_hand_in
+from medalist.pipeline.stale import stale_notes
 from medalist.store import hash_bytes
 from medalist.submissions import handed_in
 from medalist.submissions.checks import lint
@@ -43,7 +45,8 @@ def submit(
 
     Raises:
         StoreError: the run is not finished or made no submission.
-        SubmissionError: the file fails a check, was handed in already, or kaggle refused it; nothing is noted then.
+        SubmissionError: the file fails a check, breaks a rule of its recipe, was handed in already, or kaggle refused
+            it; nothing is noted then.
         MismatchError: a score is no number, or none that the metric can have.
         MissingExtraError: no kaggle command.
     """
@@ -63,12 +66,18 @@ def submit(
             f"{file} was handed in on {before.time} already; it would cost a try and tell nothing new (to note its"
             " score, type: medalist submit RUN --public SCORE)"
         )
-    notes = _check(folder, file)
+    notes = [*_check(folder, file), *check_hand_in(folder, sha256)]
     message = message or f"{folder.resolve().name}: {summary['metric']} {summary['score']:.4f} out of fold"
     said = [] if kaggle is None else [hand_in(kaggle, file, message)]
     handed_in.append(folder, _event(summary, sha256, kaggle, message) | scores)
     return "\n".join(
-        [*notes, *said, _noted(folder, summary, scores), *_surprises(_event(summary, "", None, ""), scores)]
+        [
+            *notes,
+            *stale_notes([folder]),
+            *said,
+            _noted(folder, summary, scores),
+            *_surprises(_event(summary, "", None, ""), scores),
+        ]
     )
 
 

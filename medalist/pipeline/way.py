@@ -13,32 +13,40 @@ import numpy as np
 
 from medalist.data import layouts
 from medalist.data.facts import Facts
+from medalist.data.groupfile import groups_column
 from medalist.data.groups import duplicate_groups
 from medalist.data.splits import Folds, make_folds
-from medalist.data.table import TEST, ImageTable, Rejected
+from medalist.data.table import EXTRA, TEST, ImageTable, Rejected
 from medalist.errors import DataError
 from medalist.features.bank import FeatureBank
 from medalist.pipeline import cache_folder
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.decide import Decision, Truth
 from medalist.pipeline.decide import decide as decide_on
-from medalist.pipeline.extraction import Features, extract
+from medalist.pipeline.extra import strangers, with_extra
+from medalist.pipeline.extraction import Extra, Extracted, Features, extract
 from medalist.pipeline.holdout import scored
 from medalist.pipeline.kept import asking
+from medalist.pipeline.leaked import Known, known
 from medalist.pipeline.learners import fit_learner, learners_of
+from medalist.pipeline.quarantine import quarantined
 from medalist.pipeline.tuning.tuned import fit_tuned
 from medalist.predictions import Predictions
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.submissions.writers import write
+from medalist.training.weights import present
 
 
 def read(recipe: Recipe, root: Path) -> ImageTable:
-    """The dataset as a table; the recipe's `data` section overrides what would be inferred."""
-    options = recipe.data.model_dump(exclude_none=True)
+    """The dataset as a table; the recipe's `data` section overrides what would be inferred. Extra images come last."""
+    options = recipe.data.model_dump(exclude_none=True, exclude={"quarantine"})
     if recipe.finetune is not None:
         options["auxiliary"] = tuple(recipe.finetune.auxiliary)
-    return layouts.read(root, layout=options.pop("layout", None), options=options)
+    table = layouts.read(root, layout=options.pop("layout", None), options=options)
+    if recipe.data.quarantine is not None:
+        table = quarantined(table, Path(recipe.data.quarantine))
+    return with_extra(table, recipe.extra, recipe.extra_weight)
 
 
 def embed(
@@ -52,10 +60,10 @@ def embed(
     found = extract(recipe, table.root, table.paths, cache=cache, settled=settled, sink=sink)
     facts = found.facts
     readable = np.array([fact.ok for fact in facts], dtype=bool)
-    labelled = table.split != TEST
+    labelled = table.split < TEST
     if not (readable & labelled).any():
         raise DataError(f"none of the {labelled.sum()} labelled images in {table.root} could be read")
-    kept, test = np.flatnonzero(readable & labelled), np.flatnonzero(~labelled)
+    kept, test = np.flatnonzero(readable & labelled), np.flatnonzero(table.split == TEST)
     bank = FeatureBank(cache)
     hashes = [fact.hash if fact.ok else "" for fact in facts]
     return Features(
@@ -69,16 +77,50 @@ def embed(
         test_hashes=tuple(hashes[i] for i in test),
         extracted=found,
         rejected=tuple(
-            Rejected(str(table.paths[i]), facts[i].reason) for i in np.flatnonzero(~readable) if table.paths[i]
+            Rejected(str(table.paths[i]), facts[i].reason)
+            for i in np.flatnonzero(~readable & (table.split != EXTRA))
+            if table.paths[i]
         ),
+        extra=_extra(recipe, table, found, bank),
+        known=_twins(recipe, table, facts, kept, test) if recipe.leaks == "use" else None,
     )
 
 
+def _extra(recipe: Recipe, table: ImageTable, found: Extracted, bank: FeatureBank) -> Extra | None:
+    """The extra images of a table; None where it has none."""
+    if not (table.split == EXTRA).any():
+        return None
+    kept, rejected = strangers(table, found.facts)
+    hashes = tuple(found.facts[i].hash for i in kept)
+    x_ED = bank.rows(found.spaces, hashes, normalise=recipe.normalise)
+    return Extra(table.take(kept), x_ED, hashes, rejected)
+
+
 def groups_of(recipe: Recipe, train: ImageTable, facts: Sequence[Facts]) -> np.ndarray:
-    """(N,) what must not be torn apart: rows of one group column value, and duplicates unless the recipe says no."""
-    if recipe.folds.duplicates:
-        return duplicate_groups(facts, train.groups)
-    return duplicate_groups([Facts(False)] * len(train), train.groups)
+    """(N,) what must not be torn apart: rows of one value of the group column or of the recipe's file of groups, and
+    duplicates unless the recipe says no.
+
+    Raises:
+        DataError: the file is none of groups, or of other images.
+    """
+    seen = facts if recipe.folds.duplicates else [Facts(False)] * len(train)
+    return duplicate_groups(seen, train.groups, _named(recipe, train))
+
+
+def _named(recipe: Recipe, table: ImageTable) -> np.ndarray | None:
+    """What the recipe's file of groups says of these rows."""
+    return None if recipe.folds.groups is None else groups_column(Path(recipe.folds.groups), table)
+
+
+def _twins(recipe: Recipe, table: ImageTable, facts: Sequence[Facts], kept: np.ndarray, test: np.ndarray) -> Known:
+    """What labelled images tell of test images that show the same picture, by hash or by the file of groups. What is in
+    quarantine (of weight 0) tells nothing.
+    """
+    kept = present(kept, table.weights)
+    rows = np.concatenate([kept, test])
+    both = table.take(rows)
+    group_P = duplicate_groups([facts[i] if facts[i].ok else Facts(False) for i in rows], _named(recipe, both))
+    return known(table.labels[kept], group_P[: len(kept)], group_P[len(kept) :])
 
 
 def split(recipe: Recipe, features: Features) -> Folds:
@@ -134,6 +176,7 @@ def decide(recipe: Recipe, runs: Sequence[Predictions], features: Features, fold
         features.readable_M,
         test_prior=recipe.test_prior,
         counts=recipe.counts,
+        known=features.known,
     )
 
 

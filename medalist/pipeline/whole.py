@@ -16,16 +16,23 @@ from medalist.data.splits import Folds, rare_classes
 from medalist.data.table import ImageTable, Rejected
 from medalist.ledger import Summary
 from medalist.pipeline import run_key, way
+from medalist.pipeline.adversary import WARNING
 from medalist.pipeline.backbones import backbone_notes, choose
 from medalist.pipeline.chain import Chain
 from medalist.pipeline.checks import check, check_table
 from medalist.pipeline.decide import Decision
+from medalist.pipeline.extra import extra_notes
 from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.holdout import HELD, holdout_notes, holds_out, scored
 from medalist.pipeline.kept import save_folds, save_table, save_unseen
 from medalist.pipeline.learners import slug
+from medalist.pipeline.lessons import pseudo_notes, save_suspects
 from medalist.pipeline.outcome import DECISION, SUBMISSION
 from medalist.pipeline.records.made import finish
+from medalist.pipeline.ruling.breaches import check_rules, unknowns
+from medalist.pipeline.ruling.disclosure import save_disclosure
+from medalist.pipeline.ruling.used import used_by
+from medalist.pipeline.stale import torn
 from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
 from medalist.progress import Sink, fan_out, jsonl, stage
@@ -58,10 +65,12 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
     check_table(recipe, table)
     with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
         log.sink = fan_out(sink, jsonl(out / "events.jsonl"))
-        recipe = choose(recipe, log.notes)
+        with stage("choose", log.sink, log.seconds):  # a hub that does not answer takes its time
+            recipe = choose(recipe, log.notes)
+            check_rules(recipe)
         with stage("total", log.sink, log.seconds):
             features, folds, decision = carry_out(recipe, table, out, cache=cache, log=log)
-        log.seconds["total"] += log.seconds["read"]
+        log.seconds["total"] += log.seconds["read"] + log.seconds["choose"]
         summary = summarise(recipe, table, features, folds, decision, log)
         finish(out, summary)
     return summary
@@ -80,9 +89,11 @@ def carry_out(
         rows, own = scored(recipe, features, folds)
         save_folds(own, out, outer=folds if holds_out(recipe) else None)
         save_table(features.train.take(rows), features.group_N[rows], features.test.ids.tolist(), out)
-        save_rejected([*table.rejected, *features.rejected], out / "rejected.csv")
+        extra = () if features.extra is None else features.extra.rejected
+        save_rejected([*table.rejected, *features.rejected, *extra], out / "rejected.csv")
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
+        log.notes += [*save_suspects(recipe, runs, out), *pseudo_notes(recipe, int(features.readable_M.sum()))]
     if recipe.finetune is not None:
         with stage("tune", log.sink, log.seconds):
             runs += way.tune(recipe, features, folds, out, cache=cache, sink=log.sink)
@@ -96,6 +107,7 @@ def carry_out(
         failpoint("before-submission")
         if len(features.test):
             way.submit(features, decision, out / SUBMISSION)
+        save_disclosure(used_by(recipe), [recipe.rules], out)
     return features, folds, decision
 
 
@@ -108,14 +120,16 @@ def summarise(
         **decision.scores(),
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
         images=len(table),
-        rejected=len(table.rejected) + len(features.rejected),
+        rejected=len(table.rejected) + len(features.rejected) + len(features.extra.rejected if features.extra else ()),
         notes=(
             *table.notes,
             *log.notes,
             *features.extracted.notes,
             *backbone_notes(recipe),
+            *unknowns(recipe.rules, used_by(recipe)),
             *decision.notes,
             *_row_notes(features, folds),
+            *extra_notes(features),
             *holdout_notes(recipe, features, folds),
             *([_answered_by(recipe)] if len(features.test) else []),
         ),
@@ -138,7 +152,12 @@ def _row_notes(features: Features, folds: Folds) -> list[str]:
     if (size_G > 1).any():
         notes.append(
             f"{size_G[size_G > 1].sum()} training images lie in {(size_G > 1).sum()} groups (duplicates, or the group"
-            " column), each in one fold"
+            " column or file), each in one fold"
+        )
+    if (split := torn(features.group_N, folds.fold_N))[0]:
+        notes.append(
+            f"{WARNING}: the folds of folds.file tear {split[0]} groups ({split[1]} images) apart: models answered"
+            " twins of what they were trained on, and the score may flatter"
         )
     rare = rare_classes(train.labels, features.group_N, num_folds=folds.num_folds, num_classes=len(train.classes))
     if len(rare):

@@ -19,7 +19,7 @@ from medalist.data.groups import Duplicates, duplicates
 from medalist.data.signatures import MEASURABLE
 from medalist.data.table import TEST, ImageTable
 
-# Kinds, the gravest first, and what each says to people.
+# Kinds, the gravest first, and what each says to people; label, outlier and shift are `pipeline.deep`'s.
 KINDS = {
     "missing": "no file for this id: answered by the class prior",
     "truncated": "files that end too soon: left out of training, answered by the class prior",
@@ -27,8 +27,10 @@ KINDS = {
     "conflict": "files that show the same picture, mirrored or cut perhaps, under different labels",
     "leak": "files that show the same picture, mirrored or cut perhaps, in training and test",
     "placeholder": "pictures that seem to stand in for missing ones",
+    "label": "labels that look wrong to models that never saw the image, the likeliest first; many of them are right",
     "blank": "pictures with hardly any variation",
     "duplicate": "files that show the same picture, mirrored or cut perhaps; each cluster shares a fold",
+    "outlier": "pictures that resemble no labelled one, or none of their class",
     "dark": "pictures whose bright parts are dark",
     "blurred": "pictures without sharp edges anywhere, at the size that networks see",
     "tiny": "pictures with a short side of less than 48 pixels",
@@ -37,6 +39,7 @@ KINDS = {
     "wrong_extension": "files whose name claims another format than their bytes: read by their bytes",
     "odd_mode": "pictures with a palette, transparency, grey or more than 8 bits among colour ones: converted to RGB",
     "rotated": "pictures with an EXIF orientation: turned as a viewer shows them",
+    "shift": "test images least like training ones, then training images least like test ones",
 }
 
 TINY, LONG = 48, 2.5  # pixels of the short side; long side over short side
@@ -79,16 +82,17 @@ class Finding:
     cluster: int = 0
 
 
-def findings(table: ImageTable, facts: Sequence[Facts]) -> list[Finding]:
+def findings(table: ImageTable, facts: Sequence[Facts], group_N: np.ndarray | None = None) -> list[Finding]:
     """All findings, by kind in the order of KINDS, then by row.
 
     Args:
         table: the dataset.
         facts: of its N images, see `ingest.facts_of`.
+        group_N: which are one picture; None: as hashes say.
     """
     common = _commonly_grey(facts)
-    found = [one for row, fact in enumerate(facts) for one in _of_file(row, str(table.paths[row]), fact, common)]
-    found += _of_clusters(table, facts)
+    found = [one for row, fact in enumerate(facts) for one in of_file(row, str(table.paths[row]), fact, common)]
+    found += _of_clusters(table, facts, group_N)
     order = {kind: place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda one: (order[one.kind], one.cluster, one.row))
 
@@ -107,7 +111,7 @@ def _commonly_grey(facts: Sequence[Facts]) -> bool:
     return bool(modes) and 2 * sum(modes) > len(modes)
 
 
-def _of_file(row: int, path: str, fact: Facts, commonly_grey: bool) -> Iterator[Finding]:
+def of_file(row: int, path: str, fact: Facts, commonly_grey: bool) -> Iterator[Finding]:
     """What a file's own facts tell."""
     if not fact.hash and fact.reason in (NO_FILE.reason, os.strerror(errno.ENOENT)):
         yield Finding(row, "missing", fact.reason)
@@ -147,10 +151,10 @@ def _of_look(row: int, fact: Facts) -> Iterator[Finding]:
         yield Finding(row, "extreme_aspect", f"{fact.width} x {fact.height} pixels")
 
 
-def _of_clusters(table: ImageTable, facts: Sequence[Facts]) -> Iterator[Finding]:
+def _of_clusters(table: ImageTable, facts: Sequence[Facts], group_N: np.ndarray | None) -> Iterator[Finding]:
     """Duplicates: each row of a cluster once, under the gravest thing that the cluster is."""
     opened = [fact if fact.ok else Facts(False) for fact in facts]  # empty files show no picture
-    for number, cluster in enumerate(duplicates(opened), start=1):
+    for number, cluster in enumerate(duplicates(opened, group_N), start=1):
         kind = _kind(table, cluster)
         first = table.paths[cluster.rows[0]]
         for row in cluster.rows:
@@ -159,13 +163,13 @@ def _of_clusters(table: ImageTable, facts: Sequence[Facts]) -> Iterator[Finding]
 
 
 def _kind(table: ImageTable, cluster: Duplicates) -> str:
-    labelled = [row for row in cluster.rows if table.split[row] != TEST]
+    labelled = [row for row in cluster.rows if table.split[row] < TEST]
     labels = {_codes(table, row) for row in labelled}
-    if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray) and cluster.kind != "near":
+    if len(labels) >= MANY_LABELS and isinstance(table.labels, np.ndarray) and cluster.kind in ("bytes", "pixels"):
         return "placeholder"
     if len(labels) > 1:
         return "conflict"
-    return "leak" if 0 < len(labelled) < len(cluster.rows) else "duplicate"
+    return "leak" if labelled and any(table.split[row] == TEST for row in cluster.rows) else "duplicate"
 
 
 def _codes(table: ImageTable, row: int) -> tuple[int, ...]:

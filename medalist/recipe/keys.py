@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -25,7 +26,10 @@ class DataSection(Section):
     id_column: str | None = Field(None, description="column of `labels` that names images")
     label_column: str | None = Field(None, description="column with class or tags")
     group_column: str | None = Field(None, description="rows of one group share a fold")
-    weight_column: str | None = None
+    weight_column: str | None = Field(None, description="what each row counts in learning; 1 is the usual")
+    quarantine: str | None = Field(
+        None, description="CSV with a column id or path: labelled images that are scored and not learnt from"
+    )
     delimiter: str | None = Field(None, description="text between tags")
     vocabulary: str | None = Field(None, description="file with the allowed tags, one a line")
     path_template: str | None = Field(None, description="train/category_{category_id + 1}/{image_id}.jpg")
@@ -45,6 +49,7 @@ class FoldSection(Section):
     k: int = Field(5, ge=3, le=50, description="how many; with two, none would be left to choose a penalty on")
     seed: int = Field(0, description="of the draw of folds")
     file: str | None = Field(None, description="folds.csv of another run, or of `medalist folds`: the same folds")
+    groups: str | None = Field(None, description="groups.csv of `medalist check --out`: further images that stay whole")
     duplicates: bool = Field(True, description="equal bytes, equal pixels and near-duplicates share a fold")
 
 
@@ -159,6 +164,39 @@ class FinetuneSection(Section):
         return value
 
 
+class RulesSection(Section):
+    """What the organisers allow: checked at every run and at every hand-in; a key that is not given rules nothing."""
+
+    external_data: bool | None = Field(None, description="may models learn from images from outside the dataset?")
+    weights_before: date | None = Field(None, description="pretrained weights must have been published before this day")
+    licences: tuple[str, ...] = Field(
+        (), description="of weights and images from outside: permissive, any, or names such as cc-by-4.0; empty: all"
+    )
+    submissions_a_day: int | None = Field(None, ge=1, description="hand-ins on one day of UTC")
+    pseudo_labels: bool | None = Field(None, description="may models learn from test images?")
+    leaks: bool | None = Field(None, description="may test images be answered by a labelled copy of them?")
+
+    @field_validator("weights_before", mode="before")
+    @classmethod
+    def _dates_are_text(cls, value: Any) -> Any:
+        """Pydantic takes a number, such as a year alone, for seconds since 1970."""
+        if value is not None and not isinstance(value, str | date):
+            raise ValueError("expected a day, such as 2026-01-31")
+        return value
+
+    @field_validator("licences", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return () if value is None else (value,) if isinstance(value, str) else value
+
+    @field_validator("licences")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.strip() for name in value):
+            raise ValueError("holds a blank name")
+        return value
+
+
 class Recipe(Section):
     """Everything that decides the bytes of a run, apart from the data and the weights themselves."""
 
@@ -184,6 +222,16 @@ class Recipe(Section):
         description="heads on all backbones side by side, on each (in each size) alone, or both",
     )
     finetune: FinetuneSection | None = Field(None, description="null: backbones stay frozen")
+    extra: tuple[str, ...] = Field((), description="folders of expansions: images that are learnt from, never scored")
+    extra_weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="what each of those counts")
+    suspects: str | None = Field(
+        None,
+        description="drop | relabel | downweight: what a model learns of labels that other models doubt;"
+        " complete(share=0.3): of tags of which some true ones are missing",
+    )
+    pseudo: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="what each test image counts, under the labels a model gives it"
+    )
     ensemble: str = Field("blend", description="how members become one")
     decide: str | None = Field(None, description="decision rule; null: the metric's own")
     test_prior: Literal["train", "tested"] = Field(
@@ -192,20 +240,24 @@ class Recipe(Section):
     counts: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
         None, description="known number of test images of each class"
     )
+    leaks: Literal["list", "use"] = Field(
+        "list", description="use: a test image that shows a labelled picture is answered by its label"
+    )
     final: Literal["refit", "folds"] = Field("refit", description="test rows: the refit on all rows, or the fold mean")
     seed: int = Field(0, description="of heads and fine-tuning")
+    rules: RulesSection = Field(RulesSection(), description="of the competition; they decide no byte of a run")
 
     @field_validator("finetune", mode="before")
     @classmethod
     def _yes_is_the_defaults(cls, value: Any) -> Any:
         return {} if value is True else None if value is False else value
 
-    @field_validator("backbones", "views", "taps", "heads", "size", mode="before")
+    @field_validator("backbones", "views", "taps", "heads", "size", "extra", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return () if value is None else (value,) if isinstance(value, str | int) else value
 
-    @field_validator("backbones", "views", "taps", "heads", "size")
+    @field_validator("backbones", "views", "taps", "heads", "size", "extra")
     @classmethod
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):

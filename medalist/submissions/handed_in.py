@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,23 +72,41 @@ def hand_ins(folder: Path) -> list[HandIn]:
     Raises:
         StoreError: a line is no event; a half-written last line (a kill) is passed over.
     """
+    records: dict[str, dict[str, Any]] = {}
+    for event in _events(folder):
+        # A score's line has its own time; the record keeps that of the hand-in.
+        known = {key: value for key, value in event.items() if value is not None}
+        records[event["sha256"]] = {**known, **records.get(event["sha256"], {}), **_scores(known)}
+    return [HandIn(**{"forecast": None, **record}) for record in records.values()]
+
+
+def on_day(folder: Path, day: date) -> set[str]:
+    """SHA-256 of each file that was handed in from a run's folder on a day of UTC.
+
+    Raises:
+        StoreError: see `hand_ins`.
+    """
+    events = [event for event in _events(folder) if "metric" in event]
+    return {event["sha256"] for event in events if str(event["time"]).startswith(day.isoformat())}
+
+
+def _events(folder: Path) -> list[dict[str, Any]]:
+    """The lines, oldest first."""
     if not (folder / FILE).is_file():
         return []
-    records: dict[str, dict[str, Any]] = {}
+    events: list[dict[str, Any]] = []
     lines = (folder / FILE).read_text(encoding="utf-8").split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             event = json.loads(line)
-            # A score's line has its own time; the record keeps that of the hand-in.
-            known = {key: value for key, value in event.items() if value is not None}
-            records[event["sha256"]] = {**known, **records.get(event["sha256"], {}), **_scores(known)}
+            events.append({"time": event["time"], "sha256": event["sha256"], **event})
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             if number == len(lines):
                 continue
             raise StoreError(f"{folder / FILE}, line {number} is no event: {error}; mend or remove the line") from error
-    return [HandIn(**{"forecast": None, **record}) for record in records.values()]
+    return events
 
 
 def _scores(event: dict[str, Any]) -> dict[str, float]:

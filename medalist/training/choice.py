@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from medalist.engines.local import usable_cores
 from medalist.progress import Sink, track
 from medalist.registry import Bound
 from medalist.training.heads.contract import LinearFit, log_loss
+from medalist.training.weights import part_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,10 +60,10 @@ class Grid:
                 break
         return loss_JPT
 
-    def loss(self, fit: LinearFit, x_NR: np.ndarray, y: Any) -> list[float]:
-        """Summed log-loss (T,) of a fit on held-out rows."""
+    def loss(self, fit: LinearFit, x_NR: np.ndarray, y: Any, weight_N: np.ndarray | None = None) -> list[float]:
+        """Summed log-loss (T,) of a fit on held-out rows, each times its weight."""
         score_NC = x_NR @ fit.weight_DC + fit.bias_C
-        return [log_loss(np.float32(t) * score_NC + fit.offset_C, y) for t in self.temperatures]
+        return [log_loss(np.float32(t) * score_NC + fit.offset_C, y, weight_N) for t in self.temperatures]
 
     def best(self, loss_PT: np.ndarray) -> tuple[int, int]:
         """Indices of the least loss; of equal ones, and where none is a number, the strongest penalty."""
@@ -81,7 +82,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Task:
-    """What every model of a cross-validation shares; `root`: see `reduce.standard`."""
+    """What every model of a cross-validation shares.
+
+    `fold_N` is -1 for rows that every model learns from and none is judged on. `root`: see `reduce.standard`;
+    `weight_N`: see `weights`. `in_blocks`: rows outside some folds are all the others, so that `large` may fit them.
+    """
 
     head: Bound[Any]
     y: Any
@@ -91,10 +96,16 @@ class Task:
     seed: int
     sink: Sink
     root: bool = True
+    weight_N: np.ndarray | None = None
+    in_blocks: ClassVar[bool] = True
 
     def outside(self, *folds: int) -> np.ndarray:
         """Indices of the rows in none of `folds`."""
         return np.flatnonzero(~np.isin(self.fold_N, folds))
+
+    def weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Of some rows."""
+        return part_of(self.weight_N, rows)
 
 
 def _numbers(loss: Any) -> np.ndarray:

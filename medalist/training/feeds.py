@@ -25,6 +25,7 @@ from medalist.engines.local import usable_cores
 from medalist.training.auxiliary import Auxiliary
 from medalist.training.heads.contract import counts, is_tags, targets
 from medalist.training.plan import Plan, Step
+from medalist.training.weights import part_of
 
 Batch = tuple[Tensor, ...]
 
@@ -44,6 +45,7 @@ class Images:
         cache: folder of facts.
         workers: processes that augment; None: as many as pay.
         auxiliary: further columns of the labels that are learnt, or None.
+        weight_N: what each row's loss counts, or None.
         waited_s: seconds that trainings waited for images.
     """
 
@@ -57,6 +59,7 @@ class Images:
     cache: Path
     workers: int | None = None
     auxiliary: Auxiliary | None = None
+    weight_N: np.ndarray | None = None
     waited_s: float = 0.0
 
     @property
@@ -70,13 +73,25 @@ class Images:
         return is_tags(self.labels)
 
     def targets(self, rows: np.ndarray) -> Tensor:
-        """float32 (B, T) of 0 and 1, the C classes first; never made for more than a batch."""
-        target_BC = torch.from_numpy(targets(self.labels[rows], self.num_classes))
-        return target_BC if self.auxiliary is None else torch.cat([target_BC, self.auxiliary.targets(rows)], dim=1)
+        """float32 (B, T), never made for more than a batch: the C classes, auxiliary columns, and last, where rows are
+        weighed, their weights: what mixes rows mixes those alike.
+        """
+        blocks = [torch.from_numpy(targets(self.labels[rows], self.num_classes))]
+        if self.auxiliary is not None:
+            blocks.append(self.auxiliary.targets(rows))
+        if self.weight_N is not None:
+            blocks.append(torch.from_numpy(self.weight_N[rows].astype(np.float32)[:, None]))
+        return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
+
+    def parts(self, target_BT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `targets` gave: classes (B, C), auxiliary columns (B, E), weights (B, 1) or (B, 0)."""
+        weighed = target_BT.shape[1] - (self.weight_N is not None)
+        own_BC, others_BE, weight_B1 = target_BT.tensor_split([self.num_classes, weighed], dim=1)
+        return own_BC, others_BE, weight_B1
 
     def count(self, rows: np.ndarray) -> Tensor:
-        """float32 (C,): how many of the rows are of each class or have each tag."""
-        return torch.from_numpy(counts(self.labels[rows], self.num_classes))
+        """float32 (C,): how many of the rows are of each class or have each tag, or what those weigh."""
+        return torch.from_numpy(counts(self.labels[rows], self.num_classes, part_of(self.weight_N, rows)))
 
     def shown(self, plan: Plan, work: Callable[[], Iterator[Step]], device: str) -> Generator[tuple[Step, Batch]]:
         """Each step with its augmented images, float32 (B, 3, H, W), in order; closing it ends the workers.

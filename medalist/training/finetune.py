@@ -35,7 +35,7 @@ from medalist.training.crossings import Crossings
 from medalist.training.feeds import Batch, Images
 from medalist.training.heads.contract import link
 from medalist.training.judging import finish_epoch
-from medalist.training.losses import losses
+from medalist.training.losses import losses, weighed
 from medalist.training.mixing import mixes
 from medalist.training.network import Network
 from medalist.training.neural.heads import AngularMargin, draws, set_draws
@@ -47,6 +47,7 @@ from medalist.training.plan import MIX, Plan, Step, steps
 from medalist.training.prefix import split
 from medalist.training.resuming import resume, save
 from medalist.training.telling import Heard
+from medalist.training.weights import mass, part_of
 
 EVERY_S = 120.0  # a kill costs no more of an epoch than this
 SAMPLE = 512  # rows of an epoch that its training metric is told of
@@ -104,6 +105,7 @@ class Training:
         self.ema = Ema(self.net, self.plan.ema) if self.plan.ema else None
         self.loss = losses.bind(self.plan.loss)
         self.count_C = self.images.count(self.rows).to(self.device)
+        self.mean_weight = mass(len(self.rows), part_of(self.images.weight_N, self.rows)) / len(self.rows)
         self.saved = time.monotonic()
         self.pace: dict[str, float] = {}
         self.phase = -1
@@ -190,8 +192,8 @@ class Training:
             The mean loss and the mean auxiliary one, and the rank's own logits (B, C).
         """
         if self.images.auxiliary:
-            own_BC, others_BE = target_BT.tensor_split([self.images.num_classes], dim=1)
-            target_BT = torch.cat([own_BC, self.images.auxiliary.weighed(others_BE)], dim=1)
+            own_BC, others_BE, weight_B1 = self.images.parts(target_BT)
+            target_BT = torch.cat([own_BC, self.images.auxiliary.weighed(others_BE), weight_B1], dim=1)
         before = draws(self.net)
         while True:
             try:
@@ -223,10 +225,11 @@ class Training:
     def losses(self, logit_BT: Tensor, target_BT: Tensor) -> list[Tensor]:
         """The task's loss and the auxiliary one, 0 without such columns."""
         own, others = slice(self.images.num_classes), slice(self.images.num_classes, None)
-        loss = self.loss(logit_BT[:, own], target_BT[:, own], count_C=self.count_C)
+        own_BC, others_BE, weight_B1 = self.images.parts(target_BT)
+        loss = weighed(self.loss, logit_BT[:, own], own_BC, weight_B1 / self.mean_weight, self.count_C)
         if self.images.auxiliary is None:
             return [loss, torch.zeros(())]
-        return [loss, self.images.auxiliary.loss(logit_BT[:, others], target_BT[:, others])]
+        return [loss, self.images.auxiliary.loss(logit_BT[:, others], others_BE)]
 
     def precision(self) -> AbstractContextManager[Any]:
         """The context in which the network runs."""

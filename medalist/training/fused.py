@@ -15,9 +15,10 @@ from medalist.fitted import State
 from medalist.progress import track
 from medalist.training.blas import one_thread
 from medalist.training.choice import Grid, Task
-from medalist.training.crossval import unrotated
+from medalist.training.crossval import SMALLEST, unrotated
 from medalist.training.heads.contract import LinearFit, Problem
 from medalist.training.reduce import rotate, standard
+from medalist.training.weights import mass
 
 Embedded = Callable[[int | None], np.ndarray]
 
@@ -50,20 +51,20 @@ def fused_states(task: Task, embedded: Embedded, *, refit: bool) -> tuple[list[S
 
 def _losses(task: Task, x_ND: np.ndarray, fold: int) -> tuple[np.ndarray, Grid]:
     """Mean log-loss (P, T) on a fold of models of the rows outside it."""
-    x_NR, _ = rotate(standard(x_ND)(x_ND))
-    problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes)
+    x_NR, _ = rotate(standard(x_ND, weight_N=task.weight_N)(x_ND))
+    problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes, task.weight_N)
     grid, held = Grid.of(task.head, problem), np.flatnonzero(task.fold_N == fold)
 
     def judge(fit: LinearFit) -> list[float]:
-        return grid.loss(fit, x_NR[held], task.y[held])
+        return grid.loss(fit, x_NR[held], task.y[held], task.weights(held))
 
     (loss_PT,) = grid.walk(problem.path(task.outside(fold), grid.penalties), [judge])
-    return loss_PT / len(held), grid
+    return loss_PT / max(mass(len(held), task.weights(held)), SMALLEST), grid
 
 
 def _fit(task: Task, x_ND: np.ndarray, rows: np.ndarray, grid: Grid, chosen: tuple[int, int]) -> State:
-    scaling = standard(x_ND)
+    scaling = standard(x_ND, weight_N=task.weight_N)
     x_NR, basis_DR = rotate(scaling(x_ND))
-    problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes)
+    problem: Problem = task.head.facts["problem"](x_NR, task.y, task.num_classes, task.weight_N)
     *_, fit = problem.path(rows, grid.penalties[: chosen[0] + 1])
     return unrotated(fit, basis_DR, scaling, grid.temperatures[chosen[1]], task.y)

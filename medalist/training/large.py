@@ -18,15 +18,17 @@ from medalist.training.choice import Grid, Task, in_parallel
 from medalist.training.heads.contract import LinearFit, Streamed, is_tags, linear_state, targets
 from medalist.training.moments import solvers
 from medalist.training.rows import BLOCK, Rows, Source, measure
+from medalist.training.weights import mass, part_of, present
 
 SAMPLE = (1000, 5000)  # held-out rows of a fold, at least and at most, on which a penalty is chosen
+SMALLEST = 1e-12  # a fold may weigh nothing
 SAMPLE_CELLS = 5_000_000  # rows x classes of it
 
 
 def states(task: Task, source: Source) -> tuple[list[State], dict[str, Any]]:
     """Choose penalty and temperature for each fold on others, then fit each fold's model and the refit."""
-    rows = Rows(source, measure(source, root=task.root))
-    problem: Streamed = task.head.facts["streamed"](rows, task.y, task.fold_N, task.num_classes)
+    rows = Rows(source, measure(source, root=task.root, weight_N=task.weight_N))
+    problem: Streamed = task.head.facts["streamed"](rows, task.y, task.fold_N, task.num_classes, task.weight_N)
     grid = Grid.of(task.head, problem)
     loss_KPT = _losses_elsewhere(task, problem, grid, rows)
     # The refit is scored on no row: it may choose on all of them.
@@ -66,20 +68,24 @@ def _pair_losses(task: Task, problem: Streamed, grid: Grid, rows: Rows, pair: Se
     """Mean losses (2, P, T) on a sample of either fold."""
     least, most = SAMPLE
     wanted = int(np.clip(SAMPLE_CELLS // task.num_classes, least, most))
-    held = [_sample(np.flatnonzero(task.fold_N == k), wanted) for k in pair]
+    held = [_sample(present(np.flatnonzero(task.fold_N == k), task.weight_N), wanted) for k in pair]
     x_HD = [rows.read(sample) for sample in held]
-    judges = [partial(_mean_loss, grid, x_HD=x, y=task.y[sample]) for x, sample in zip(x_HD, held, strict=True)]
+    judges = [
+        partial(_mean_loss, grid, x_HD=x, y=task.y[sample], weight_H=task.weights(sample))
+        for x, sample in zip(x_HD, held, strict=True)
+    ]
     return grid.walk(problem.path(pair, grid.penalties), judges)
 
 
-def _mean_loss(grid: Grid, fit: LinearFit, x_HD: np.ndarray, y: Any) -> np.ndarray:
+def _mean_loss(grid: Grid, fit: LinearFit, x_HD: np.ndarray, y: Any, weight_H: np.ndarray | None) -> np.ndarray:
     """Mean log-loss (T,), a block at a time."""
     total_T = np.zeros(len(grid.temperatures))
     for start in range(0, len(x_HD), BLOCK):
-        part = y[start : start + BLOCK]
+        block = np.arange(start, min(start + BLOCK, len(x_HD)))
+        part = y[block]
         truth = targets(part, part.shape[1]) if is_tags(part) else part
-        total_T += grid.loss(fit, x_HD[start : start + BLOCK], truth)
-    return total_T / len(x_HD)
+        total_T += grid.loss(fit, x_HD[block], truth, part_of(weight_H, block))
+    return total_T / max(mass(len(x_HD), weight_H), SMALLEST)
 
 
 def _sample(rows: np.ndarray, wanted: int) -> np.ndarray:

@@ -8,6 +8,7 @@ reckoned in float32, whatever the network runs in. Axes: B images of a batch, C 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -143,6 +144,45 @@ def asymmetric(
     else:
         not_set_BC = torch.exp(gamma_neg * log_p_BC) * log_not_BC
     return -(target_BC * is_set_BC + (1 - target_BC) * not_set_BC).mean()
+
+
+@losses(tasks=TAGS)
+def missing(logits_BC: Tensor, target_BC: Tensor, *, count_C: Tensor, share: float = 0.3) -> Tensor:
+    """Likelihood of tags of which some true ones are missing: -t log p - (1 - t) log(1 - (1 - share) p).
+
+    A true tag is set with probability 1 - share, whichever it is, so that p is the probability of the complete tags
+    (Elkan and Noto 2008, lemma 1, as a likelihood). A tag that is not set costs at most -log share: the
+    more certain the network is of it, the less it is pulled down. 0 is `bce`.
+
+    Args:
+        logits_BC: what the network says.
+        target_BC: in [0, 1].
+        count_C: training rows of each tag; the loss makes no use of them.
+        share: of the true tags that are missing, in [0, 1); somewhat too large does little harm.
+
+    Raises:
+        RecipeError: share out of range.
+    """
+    _check("share", share, 0.0, below=1.0)
+    logits_BC, target_BC = logits_BC.float(), target_BC.float()
+    log_p_BC, log_not_BC = logsigmoid(logits_BC), logsigmoid(-logits_BC)
+    if share:  # 1 - (1 - share) p = (1 - p) + share p
+        log_not_BC = torch.logaddexp(log_not_BC, math.log(share) + log_p_BC)
+    return -(target_BC * log_p_BC + (1 - target_BC) * log_not_BC).mean()
+
+
+def weighed(
+    loss: Callable[..., Tensor], logits_BC: Tensor, target_BC: Tensor, weight_B1: Tensor, count_C: Tensor
+) -> Tensor:
+    """The mean over the batch of each row's loss times its weight: a loss of one row alone is that row's.
+
+    Without weights, (B, 0), it is the loss itself.
+    """
+    if not weight_B1.shape[1]:
+        return loss(logits_BC, target_BC, count_C=count_C)
+    rows = zip(logits_BC, target_BC, strict=True)
+    loss_B = torch.stack([loss(logit_C[None], target_C[None], count_C=count_C) for logit_C, target_C in rows])
+    return (loss_B * weight_B1[:, 0]).mean()
 
 
 def class_weights(count_C: Tensor) -> Tensor:

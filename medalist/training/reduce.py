@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medalist.fitted import State
+from medalist.training.weights import mean_row, present
 
 SMALLEST_EIGENVALUE = 1e-10  # relative to the largest: float32 features carry nothing below it
 FLAT = 1e-6  # a feature whose deviation is a smaller share of its mean is constant
@@ -52,10 +53,15 @@ class Standard:
         return cls(state["root_D"].astype(bool), state["mean_D"], state["scale_D"])
 
 
-def standard(x_ND: np.ndarray, *, root: bool = True) -> Standard:
-    """Measure each column in float64; `root=False` leaves all of them unrooted."""
+def standard(x_ND: np.ndarray, *, root: bool = True, weight_N: np.ndarray | None = None) -> Standard:
+    """Measure each column of weighted rows in float64; `root=False` leaves all of them unrooted."""
+    rows = present(np.arange(len(x_ND)), weight_N)
+    x_ND = x_ND if len(rows) == len(x_ND) else x_ND[rows]
     root_D = np.all(x_ND >= 0, axis=0) if root else np.zeros(x_ND.shape[1], bool)
     x_ND = rooted(x_ND, root_D)
+    if weight_N is not None:
+        mean_D = mean_row(x_ND, weight_N[rows])
+        return Standard.of_moments(root_D, mean_D, np.sqrt(mean_row(np.square(x_ND - mean_D), weight_N[rows])))
     return Standard.of_moments(root_D, x_ND.mean(axis=0, dtype=np.float64), x_ND.std(axis=0, dtype=np.float64))
 
 

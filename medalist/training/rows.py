@@ -16,6 +16,7 @@ import numpy as np
 
 from medalist.engines.local import usable_cores
 from medalist.training.reduce import Standard, rooted
+from medalist.training.weights import mass, part_of, present
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,6 +35,25 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a source, in any order, and any of them more than once."""
+
+    source: Source
+    index_n: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index_n)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, D)."""
+        return (len(self), *self.source.shape[1:])
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.source[self.index_n[rows]]
 
 
 @dataclass(frozen=True)
@@ -97,25 +117,31 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], most: in
             yield waiting.popleft().result()
 
 
-def measure(source: Source, *, root: bool = True) -> Standard:
+def measure(source: Source, *, root: bool = True, weight_N: np.ndarray | None = None) -> Standard:
     """The standardisation of a source (`reduce.standard`), in two readings: signs, then mean and deviation."""
-    num_rows = len(source)
-    spans = [slice(start, min(start + BLOCK, num_rows)) for start in range(0, num_rows, BLOCK)]
+    num_rows = mass(len(source), weight_N)
+    spans: list[Any] = [slice(start, min(start + BLOCK, len(source))) for start in range(0, len(source), BLOCK)]
+    if weight_N is not None:
+        spans = blocks(present(np.arange(len(source)), weight_N))
     root_D = np.all(source[spans[0]] >= 0, axis=0) & root
     if root_D.any():
         for positive_D in in_order(lambda span: np.all(source[span] >= 0, axis=0), spans):
             root_D &= positive_D
     # Deviations from about the mean, so that their squares do not cancel; float32 sums of a tile, float64 of tiles.
     shift_D = rooted(np.asarray(source[spans[0]], np.float32), root_D).mean(axis=0)
-    parts = in_order(lambda span: _moments(source[span], root_D, shift_D), spans)
+    parts = in_order(lambda span: _moments(source[span], root_D, shift_D, part_of(weight_N, span)), spans)
     sum_2D = sum(parts, np.zeros((2, len(shift_D)))) / num_rows
     return Standard.of_moments(root_D, shift_D + sum_2D[0], np.sqrt(np.maximum(sum_2D[1] - sum_2D[0] ** 2, 0)))
 
 
-def _moments(raw_BD: np.ndarray, root_D: np.ndarray, shift_D: np.ndarray) -> np.ndarray:
-    """Sums of deviations from `shift_D` and of their squares, float64 (2, D)."""
+def _moments(raw_BD: np.ndarray, root_D: np.ndarray, shift_D: np.ndarray, weight_B: np.ndarray | None) -> np.ndarray:
+    """Weighted sums of deviations from `shift_D` and of their squares, float64 (2, D)."""
     sum_2D = np.zeros((2, raw_BD.shape[1]))
     for start in range(0, len(raw_BD), TILE):
         off_BD = rooted(np.asarray(raw_BD[start : start + TILE], np.float32), root_D) - shift_D
-        sum_2D += off_BD.sum(axis=0), np.square(off_BD).sum(axis=0)
+        if weight_B is None:
+            sum_2D += off_BD.sum(axis=0), np.square(off_BD).sum(axis=0)
+        else:
+            weight_b = weight_B[start : start + TILE].astype(np.float64)
+            sum_2D += weight_b @ off_BD, weight_b @ np.square(off_BD)
     return sum_2D

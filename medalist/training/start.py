@@ -22,6 +22,7 @@ from medalist.training.heads.logistic import LogisticProblem
 from medalist.training.plan import Plan
 from medalist.training.reduce import Standard, rotate, standard
 from medalist.training.rows import Source
+from medalist.training.weights import part_of, present
 
 EXACT = "logistic"
 EPOCHS, BATCH = 20, 64
@@ -36,6 +37,7 @@ def head_starts(
     learnt: Sequence[np.ndarray],
     *,
     num_classes: int,
+    weight_N: np.ndarray | None = None,
     sink: Sink = ignore,
 ) -> list[Callable[[Any], None]]:
     """What sets a head to its solution on the rows that each fold's training learns from, and last on all rows.
@@ -47,32 +49,35 @@ def head_starts(
         plan: names head, loss and seed.
         x_ND: pooled features of the frozen backbone.
         y: class indices (N,), or tags (N, C).
-        fold_N: (N,) fold of each row.
+        fold_N: (N,) fold of each row, -1 for those of no fold.
         learnt: rows of each fold's training: those outside it, or fewer where some are set aside to steer.
         num_classes: C.
+        weight_N: of the rows; heads that are trained on features heed only which of them weigh nothing.
         sink: hears of the fits.
     """
-    places = [*learnt, np.arange(len(fold_N))]
+    places = [*learnt, present(np.arange(len(fold_N)), weight_N)]
     if parse_call(plan.head)[0] != "linear":
         train = partial(_by_training, plan=plan, x_ND=x_ND[:], y=y, num_classes=num_classes)
         return [partial(train, rows=rows) for rows in places]
     from medalist.training.neural.start import from_linear
 
-    task = Task(heads.bind(EXACT), y, fold_N, len(learnt), num_classes, plan.seed, sink, root=False)
+    task = Task(heads.bind(EXACT), y, fold_N, len(learnt), num_classes, plan.seed, sink, False, weight_N)
     states, facts = fold_states(task, x_ND)
     for k, rows in enumerate(learnt):
-        if len(rows) < (fold_N != k).sum():
+        if len(rows) < len(present(np.flatnonzero(fold_N != k), weight_N)):
             penalty, temperature = facts["penalties"][k], facts["temperatures"][k]
-            states[k] = _on_fewer(x_ND[rows], y[rows], num_classes, penalty, temperature)
+            states[k] = _on_fewer(x_ND[rows], y[rows], num_classes, penalty, temperature, part_of(weight_N, rows))
     solutions = [raw_weights(state) for state in states]
     return [partial(from_linear, weight_DC=weight_DC, bias_C=bias_C) for weight_DC, bias_C in solutions]
 
 
-def _on_fewer(x_nD: np.ndarray, y: Any, num_classes: int, penalty: float, temperature: float) -> State:
+def _on_fewer(
+    x_nD: np.ndarray, y: Any, num_classes: int, penalty: float, temperature: float, weight_n: np.ndarray | None
+) -> State:
     """Logistic regression on some rows alone, penalty and temperature given."""
-    scaling = standard(x_nD, root=False)
+    scaling = standard(x_nD, root=False, weight_N=weight_n)
     x_nR, basis_DR = rotate(scaling(x_nD))
-    (fit,) = LogisticProblem(x_nR, y, num_classes).path(np.arange(len(x_nR)), (penalty,))
+    (fit,) = LogisticProblem(x_nR, y, num_classes, weight_n).path(np.arange(len(x_nR)), (penalty,))
     return unrotated(fit, basis_DR, scaling, temperature, y)
 
 

@@ -55,11 +55,19 @@ def test_a_card_says_what_its_file_says(card_folder: Path) -> None:
         ("resize", "stretch"),
         ("num_features", 0),
         ("licence", None),
+        ("published", "soon"),
+        ("published", "2023-02-30"),
     ],
 )
 def test_a_faulty_card_names_its_key(card_writer: Callable[..., Path], tmp_path: Path, key: str, value: Any) -> None:
     with pytest.raises(BackboneError, match=key):
         read_card(card_writer(tmp_path, "test_resnet", **{key: value}))
+
+
+def test_the_day_of_publication_is_kept(card_writer: Callable[..., Path], tmp_path: Path) -> None:
+    assert (
+        open_card(card_writer(tmp_path, "test_resnet", published="2023-04-17")).provenance["published"] == "2023-04-17"
+    )
 
 
 def test_a_card_that_is_no_json(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from medalist.data.facts import Facts
-from medalist.data.groups import CHAIN, MAX_BITS, Duplicates, duplicate_groups, duplicates
+from medalist.data.groups import CHAIN, MAX_BITS, Duplicates, direct_twins, duplicate_groups, duplicates
 from medalist.data.ingest import facts_of
 from medalist.store import hash_bytes
 
@@ -51,6 +51,15 @@ def test_groups_are_the_union_of_bytes_pixels_pictures_and_column() -> None:
     assert duplicate_groups(facts).tolist() == [0, 1, 0, 1, 0, 2, 3, 4]
     column = np.array(["", "", "", "", "", "", "p1", "p1"])
     assert duplicate_groups(facts, column).tolist() == [0, 1, 0, 1, 0, 2, 3, 3]
+
+
+def test_a_direct_twin_is_told_beyond_the_cut_of_a_chain() -> None:
+    facts = [picture(str(bits), 2**64 - 2**bits) for bits in (0, 4, 8, 12)]
+    assert duplicate_groups(facts).tolist() == [0, 0, 0, 1]
+    facts += [Facts(False, "missing"), picture("far", 0x00FF00FF00FF00FF)]
+    asked_N = np.array([False, False, False, True, True, True])
+    assert direct_twins(facts, asked_N).tolist() == [-1, -1, -1, 2, -1, -1]
+    assert direct_twins([], np.zeros(0, bool)).tolist() == []
 
 
 def test_no_images_make_no_groups() -> None:

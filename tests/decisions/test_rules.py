@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.special import expit
 
 from medalist.crossfit import crossfit
 from medalist.decisions.rules import default_rule, prior, rules
@@ -76,6 +77,7 @@ def test_what_is_given_is_not_learnt() -> None:
         "tag_thresholds(shrink=-1)",
         "expected_f(beta=0)",
         "expected_f(candidates=0)",
+        "expected_f(missing=1.0)",
     ],
 )
 def test_arguments_without_sense_are_refused(call: str) -> None:
@@ -104,6 +106,51 @@ def test_rare_tags_get_a_low_threshold() -> None:
     assert state["value"] < 0.2
     assert f1_samples(y_NC, got_NC) > f1_samples(y_NC, prob_NC >= 0.5) + 0.1
     assert got_NC.any(axis=1).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_expected_f_makes_up_for_missing_tags(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prob_NC = expit(rng.normal(-1, 1, 12) + 1.5 * rng.standard_normal((8000, 12)))
+    y_NC = rng.random(prob_NC.shape) < prob_NC
+    y_NC[np.arange(len(y_NC)), prob_NC.argmax(axis=1)] |= ~y_NC.any(axis=1)  # every image has a tag
+    set_NC, told_NC = y_NC & (rng.random(y_NC.shape) >= 0.5), (0.5 * prob_NC).astype(np.float32)
+    half, terms = len(y_NC) // 2, []
+    for call in ("expected_f(missing=0.5)", "expected_f"):
+        rule = rules.bind(call)
+        state = rule(told_NC[:half], set_NC[:half])
+        terms.append(metrics.bind("f1_samples").facts["rows"](y_NC[half:], rule.facts["apply"](state, told_NC[half:])))
+        # Some images have lost all of their tags, which proves no image bare.
+        assert state["at_least"] == (call != "expected_f") and ("missing" in state) == (call != "expected_f")
+    gain_M = terms[0] - terms[1]
+    assert gain_M.mean() > 5 * gain_M.std() / np.sqrt(len(gain_M))
+
+
+def test_images_that_truly_have_no_tag_are_told_from_those_that_lost_them() -> None:
+    rng = np.random.default_rng(0)
+    y_NC = rng.random((4000, 12)) < 0.25
+    bare = int((~y_NC.any(axis=1)).sum())
+    assert 50 < bare < 200
+    set_NC = y_NC & (rng.random(y_NC.shape) >= 0.3)
+    prob_NC = np.full(set_NC.shape, 0.2, np.float32)
+    assert rules.bind("expected_f(missing=0.3)")(prob_NC, set_NC)["at_least"] == 0
+    full_NC = y_NC | (np.eye(12, dtype=bool)[rng.integers(12, size=4000)] & ~y_NC.any(axis=1, keepdims=True))
+    set_NC = full_NC & (rng.random(y_NC.shape) >= 0.3)
+    assert not set_NC.any(axis=1).all()
+    assert rules.bind("expected_f(missing=0.3)")(prob_NC, set_NC)["at_least"] == 1
+
+
+def test_no_tag_is_forced_where_too_many_are_missing_to_tell() -> None:
+    """Above a half, images with many tags drown the estimate, and a doubt without end would count as none bare."""
+    rng = np.random.default_rng(0)
+    y_NC = rng.random((4000, 12)) < 0.25
+    y_NC[:400] = False
+    y_NC[400:800] = True
+    prob_NC = np.full(y_NC.shape, 0.2, np.float32)
+    set_NC = y_NC & (rng.random(y_NC.shape) >= 0.7)
+    assert rules.bind("expected_f(missing=0.7)")(prob_NC, set_NC)["at_least"] == 0
+    shown_NC = set_NC[set_NC.any(axis=1)]  # no image seems bare: none is
+    assert rules.bind("expected_f(missing=0.7)")(prob_NC[: len(shown_NC)], shown_NC)["at_least"] == 1
 
 
 def test_expected_f_beats_one_threshold_on_new_images() -> None:

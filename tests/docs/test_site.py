@@ -90,7 +90,7 @@ def test_nothing_is_fetched_from_another_host(site: Path) -> None:
         ("losses", losses),
         ("operations", ops),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_registered_name_has_a_section(site: Path, page: str, entries: Registry[object]) -> None:
     assert names_of(site / "reference" / f"{page}.html") == set(entries)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from medalist.errors import RecipeError
 from medalist.pipeline import audit as audit_module
+from medalist.pipeline import page as page_module
 from medalist.pipeline.audit import COLUMNS, Row, _csv, audit
 from medalist.recipe import load_recipe
 
@@ -77,7 +78,7 @@ def test_a_sheet_of_faults_that_were_mended_goes(data: Path, tmp_path: Path, mon
     Image.new("RGB", (100, 100)).save(data / "train" / "boat" / "blank.png")
     audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
     assert sheet.exists()
-    monkeypatch.setattr(audit_module, "findings", lambda table, facts: [])
+    monkeypatch.setattr(audit_module, "findings", lambda *_: [])
     text = audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
     assert "findings: none" in text and not sheet.exists()
 
@@ -92,7 +93,7 @@ def test_files_that_their_decoder_refused_are_not_decoded_again(
         tried.append(content)
         return np.zeros((8, 8, 3), np.uint8)
 
-    monkeypatch.setattr(audit_module, "decode", spied)
+    monkeypatch.setattr(page_module, "decode", spied)
     audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
     assert b"\xff\xd8\xff damaged" not in tried
 

@@ -38,7 +38,7 @@ def rows(file: Path) -> list[list[str]]:
 
 
 def test_the_run_folder_holds_what_the_readme_says(out: Path) -> None:
-    for name in ("submission.csv", "recipe.yaml", "folds.csv", "rejected.csv", "decision.json", "events.jsonl"):
+    for name in ("submission.csv", "recipe.yaml", "folds.csv", "rejected.csv", "decision.json", "disclosure.md"):
         assert (out / name).is_file(), name
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert {"metric", "score", "score_stderr", "interval95", "score_in_sample", "images", "rejected"} <= set(summary)
@@ -94,6 +94,22 @@ def test_a_repeat_does_nothing_and_needs_no_torch(out: Path, competition: Path, 
 def test_another_recipe_in_the_same_folder_is_refused(out: Path, competition: Path, cache: Path) -> None:
     with pytest.raises(StoreError, match="another run"):
         run(recipe_of("heads=ridge"), competition, out, cache=cache)
+
+
+def test_rules_that_become_known_late_cost_nothing_and_hold(
+    out: Path, competition: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(out, folder)
+    before = (folder / "submission.csv").read_bytes()
+    found = run(recipe_of("rules.weights_before=2020-01-01", "rules.leaks=false"), competition, folder, cache=cache)
+    assert "nothing was computed" in found.notes[-1]
+    assert load_recipe(folder / "recipe.yaml").rules.leaks is False
+    assert json.loads((folder / "disclosure.json").read_text(encoding="utf-8"))["rules"][0]["leaks"] is False
+    assert "- embedded; origin trained by scripts" in (folder / "disclosure.md").read_text(encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"rules.licences: mit, but embedded has 'Apache-2.0'"):
+        run(recipe_of("rules.licences=mit"), competition, folder, cache=cache)
+    assert (folder / "submission.csv").read_bytes() == before
 
 
 def test_predict_answers_as_the_run_did(out: Path, competition: Path, cache: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def told(*overrides: str) -> list[str]:
         ("finetune.phases=3", "finetune.phases: got 3, expected a list; leave it out for the default"),
         (
             "folds=5",
-            "folds: got 5, expected a section: keys and values in braces; its keys: k, seed, file, duplicates",
+            "folds: got 5, expected a section: keys and values in braces; its keys: k, seed, file, groups, duplicates",
         ),
         ("counts=[3]", "counts: got [3], expected keys and values in braces; leave it out for the default"),
         ("counts={dog: -1}", "counts.dog: got -1, expected at least 0"),

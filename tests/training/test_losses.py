@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medalist.errors import RecipeError
-from medalist.training.losses import asymmetric, bce, binary_focal, class_weights, cross_entropy, focal, losses
+from medalist.training.losses import asymmetric, bce, binary_focal, class_weights, cross_entropy, focal, losses, missing
 
 COUNT = torch.tensor([60.0, 30.0, 10.0, 100.0])
 
@@ -86,6 +86,35 @@ def test_asymmetric_is_timms(gamma_pos: float, gamma_neg: float, clip: float) ->
     torch.testing.assert_close(asymmetric(logits, hot, count_C=COUNT, **arguments), expected)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_missing_is_the_likelihood_of_tags_that_are_set(share: float) -> None:
+    logits, soft = batch(tags=True)
+    prob = (1 - share) * torch.sigmoid(logits.double())
+    # A set tag has the probability (1 - share) p; its constant log(1 - share) pulls at nothing and is left out.
+    expected = -(soft * (prob / (1 - share)).log() + (1 - soft) * torch.log1p(-prob)).mean()
+    torch.testing.assert_close(missing(logits, soft, count_C=COUNT, share=share), expected.float())
+    if not share:
+        torch.testing.assert_close(missing(logits, soft, count_C=COUNT, share=0.0), bce(logits, soft, count_C=COUNT))
+
+
+def test_missing_finds_the_probability_of_the_complete_tags() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.random(20_000) < 0.6
+    target = torch.from_numpy(true & (rng.random(20_000) >= 0.3)).float()[:, None]
+    logit = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([logit], line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        loss = missing(logit.expand(20_000)[:, None], target, count_C=COUNT, share=0.3)
+        torch.autograd.backward(loss)
+        return loss.item()
+
+    optimiser.step(closure)
+    assert torch.sigmoid(logit).item() == pytest.approx(target.mean().item() / 0.7, abs=1e-3)
+    assert torch.sigmoid(logit).item() == pytest.approx(0.6, abs=0.02)
+
+
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=9).filter(any))
 def test_class_weights_are_one_on_average_over_rows_and_even_out_the_classes(counts: list[int]) -> None:
     count_C = torch.tensor(counts).float()
@@ -125,6 +154,7 @@ def test_extreme_logits_give_finite_numbers_and_slopes(call: str, dtype: torch.d
         "binary_focal(gamma=-1)",
         "asymmetric(clip=1.0)",
         "asymmetric(gamma_pos=-1)",
+        "missing(share=1.0)",
     ],
 )
 def test_an_argument_out_of_range_says_what_to_type(call: str) -> None:

@@ -21,7 +21,7 @@ from medalist.experiments.folder import RECIPE, RESULT, TABLE, answered, asking,
 from medalist.experiments.process import shared_options
 from medalist.experiments.seeds import ENOUGH_SEEDS, draws, seeded, seeds_for
 from medalist.metrics import metrics
-from medalist.pipeline import run_key
+from medalist.pipeline import files_of, run_key
 from medalist.pipeline.backbones import choose
 from medalist.pipeline.learners import slug
 from medalist.progress import Sink, ignore
@@ -127,7 +127,10 @@ def _named(question: Question, budget: int) -> list[tuple[str, Recipe]]:
 
 def _key(recipe: Recipe, root: Path, arms: Mapping[str, Arm], seeds: int) -> dict[str, Any]:
     """All that the answer depends on."""
-    hashes = {arm.name: hash_json(arm.recipe.model_dump(mode="json", exclude={"cards"})) for arm in arms.values()}
+    hashes = {
+        arm.name: hash_json([arm.recipe.model_dump(mode="json", exclude={"cards", "rules"}), files_of(arm.recipe)])
+        for arm in arms.values()
+    }
     weights = weights_of_all(arm.recipe for arm in arms.values())
     return {"verb": "ablate", **run_key(recipe, root), "arms": hashes, "weights": weights, "seeds": seeds}
 

@@ -26,9 +26,13 @@ UNASKABLE = {
     "final": "it moves the answers to the test images alone; no labelled row shows the difference",
     "test_prior": "it moves the answers to the test images alone; no labelled row shows the difference",
     "counts": "they move the answers to the test images alone; no labelled row shows the difference",
+    "leaks": "it moves the answers to the test images alone; no labelled row shows the difference",
     "cards": "name the cards as backbones instead: --vary backbones=A,B",
     "finetune.holdout": "the values are scored on different rows; type it as an override, for all of them",
 }
+
+# Keys below those that say what is learnt from alone: scores stay those of the same rows.
+ASKABLE = ("data.quarantine",)
 
 BLENDED = (
     "scores are of trained networks and frozen heads, blended: where the heads get all the weight, no key of finetune"
@@ -150,7 +154,7 @@ def split_values(text: str) -> list[str]:
 
 def _refuse(key: str, recipe: Recipe) -> None:
     for name, reason in UNASKABLE.items():
-        if re.match(rf"{re.escape(name)}($|[.\[])", key):
+        if key not in ASKABLE and re.match(rf"{re.escape(name)}($|[.\[])", key):
             raise RecipeError(f"--vary {key} is no question: {reason}")
     if key.startswith("finetune.") and recipe.finetune is None:
         raise RecipeError(f"--vary {key}: the recipe does not fine-tune; add finetune={{}} as an override")

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -69,6 +69,7 @@ class Learning(Task):
     """
 
     from_N: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    in_blocks: ClassVar[bool] = False
 
     def outside(self, *folds: int) -> np.ndarray:
         """Indices of the views of images in none of `folds`."""

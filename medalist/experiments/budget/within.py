@@ -14,25 +14,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from medalist.backbones.cards import cards_folder, list_cards
-from medalist.backbones.runtimes import AUTO, MEASURED
 from medalist.errors import MedalistError
 from medalist.evidence import Comparison
 from medalist.experiments import folder as experiment
 from medalist.experiments.arms import ARMS, Arm, folder_name
 from medalist.experiments.budget import incumbent, journal
+from medalist.experiments.budget.asked import asked_of, with_runtimes
 from medalist.experiments.budget.child import DONE, Ended, Interrupt, interrupts, spawn
 from medalist.experiments.budget.clock import Clock, told
 from medalist.experiments.budget.forecast import Pace, foreseen_end
 from medalist.experiments.budget.journal import Tried, gained, incumbent_of
 from medalist.experiments.budget.loop import BEFORE_ANY, BEST, NO_IDEA, Loop, Made
-from medalist.experiments.budget.steps import MORE_VIEWS, PATIENCE, Asked
-from medalist.features.choice import WORTH_MEASURING
-from medalist.metrics import metrics
+from medalist.experiments.budget.steps import PATIENCE
 from medalist.pipeline import cache_folder, run_key
-from medalist.pipeline.backbones import choose, open_backbones
 from medalist.pipeline.checks import check
-from medalist.pipeline.way import read
 from medalist.progress import Event, jsonl
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_json, write_atomic
@@ -154,9 +149,9 @@ def run_within(
             holds something else.
     """
     notes: list[str] = []
-    asked, cost = _asked(recipe, notes)
+    asked, cost = asked_of(recipe, notes)
     check(asked.recipe, root, out)
-    asked = _settled(asked, root)
+    asked = with_runtimes(asked, root)
     for note in notes:
         say(note)
     incumbent.check_free(out)
@@ -185,31 +180,6 @@ def forget(out: Path) -> None:
         for name in (experiment.BUDGET, experiment.EVENTS):
             (out / name).unlink(missing_ok=True)
         (out / experiment.QUESTION).unlink(missing_ok=True)
-
-
-def _asked(recipe: Recipe, notes: list[str]) -> tuple[Asked, dict[str, float]]:
-    """The recipe with its backbones named, the cheapest first; and what each costs: parameters times pixels."""
-    given = frozenset(recipe.model_fields_set)
-    if not recipe.backbones:
-        here = tuple(list_cards(cards_folder(Path(recipe.cards) if recipe.cards else None)))
-        recipe = recipe.model_copy(update={"backbones": here}) if here else choose(recipe, notes)
-    cost = dict.fromkeys(recipe.backbones, 0.0)
-    for place, one in enumerate(open_backbones(recipe)):
-        pixels = one.preprocessing["height"] * one.preprocessing["width"]
-        cost[recipe.backbones[place // max(len(recipe.size), 1)]] += float(one.num_params * pixels)
-    recipe = recipe.model_copy(update={"backbones": tuple(sorted(cost, key=lambda name: cost[name]))})
-    return Asked(recipe, given, metrics.bind(recipe.metric).facts["better"] == "higher"), cost
-
-
-def _settled(asked: Asked, root: Path) -> Asked:
-    """With runtimes measured at once where all views that the plan may come to are worth it: each step by itself looks
-    too small, and what a slow runtime put into the bank is of no use to a fast one.
-    """
-    recipe = asked.recipe
-    views = recipe.views if "views" in asked.given else MORE_VIEWS[-1]
-    if recipe.runtime != AUTO or len(read(recipe, root)) * len(views) < WORTH_MEASURING:
-        return asked
-    return replace(asked, recipe=recipe.model_copy(update={"runtime": MEASURED}))
 
 
 def _remembered(pace: Pace, tried: Sequence[Tried], out: Path) -> Pace:

@@ -77,6 +77,7 @@ def quick_looks(
             x_0D,
             num_classes=len(train.classes),
             seed=recipe.seed,
+            weight_N=train.weights,
             sink=sink,
         )
         answers_N = chain.crossfit(Members([found.oof_NC]), train.labels, folds.fold_N).answers_N

@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from medalist.errors import StoreError
 from medalist.evidence import BestOfMany, best_of_many, compare_arms
 from medalist.metrics import metrics
+from medalist.pipeline.decide import Truth
 from medalist.pipeline.outcome import unseen_answers
 from medalist.pipeline.records.entries import Entry, find
 from medalist.pipeline.records.index import Index
+from medalist.store import hash_bytes
 
 MOST = 10  # others that are told
 CHEAPER = 0.8  # of the best one's seconds
@@ -49,9 +53,11 @@ def _block(entries: Sequence[Entry]) -> Iterator[str]:
     """The best of R runs of the same rows, what that is worth, and the others against it."""
     metric = entries[0].metric
     way = metrics.bind(metric).facts["better"]
-    yield f"{metric} ({way} is better) on {entries[0].num_rows} images, {len(entries)} runs"
-    found = [unseen_answers(entry.folder) for entry in entries]
-    truth, answers = found[0][0].truth, [answers_N for _, answers_N in found]
+    yield f"{metric} ({way} is better) on {entries[0].num_rows} images, {len(entries)} run{'s' * (len(entries) > 1)}"
+    if copies := len(entries) - len(found := _distinct(entries)):
+        yield f"  {copies} run{'s have' if copies > 1 else ' has'} the same answers as another and count no more"
+    entries, answers = [entry for entry, _, _ in found], [answers_N for _, _, answers_N in found]
+    truth = found[0][1]
     if len(entries) == 1:
         yield f"  {_told(entries[0])}, the only one"
         return
@@ -67,6 +73,15 @@ def _block(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"  ... and {len(told) - MOST} more"
     level = [entries[int(place)] for place in told if gaps[place].verdict != "worse"]
     yield from _cheapest(entries[chosen.index], level)
+
+
+def _distinct(entries: Sequence[Entry]) -> list[tuple[Entry, Truth, np.ndarray]]:
+    """Runs with their answers, the first of those that answer alike: the same again is no other choice."""
+    found: dict[str, tuple[Entry, Truth, np.ndarray]] = {}
+    for entry in entries:
+        field, answers_N = unseen_answers(entry.folder)
+        found.setdefault(hash_bytes(np.asarray(answers_N).tobytes()), (entry, field.truth, answers_N))
+    return list(found.values())
 
 
 def _chosen(entries: Sequence[Entry], chosen: BestOfMany) -> Iterator[str]:

@@ -55,12 +55,17 @@ def _scores(first: Entry, second: Entry, both: Pair) -> Iterator[str]:
         f"{second.folder} against {first.folder}: {found.difference:+.4f} +- {found.stderr:.4f} (positive is better),"
         f" p {found.p:.2g}: {found.verdict}, paired on {len(both.ids)} images"
     )
+    if both.moved:
+        yield (
+            f"WARNING: {both.moved} of these images lie in other folds, so that the difference holds what another draw"
+            " of folds does, which its error does not count; compare runs on the same folds (folds.file)"
+        )
 
 
 def _keys(first: Entry, second: Entry) -> Iterator[str]:
     keys = [*first.keys, *(key for key in second.keys if key not in first.keys)]
     differ = [key for key in keys if first.keys.get(key) != second.keys.get(key)]
-    yield f"recipe: {len(differ)} keys differ" if differ else "recipe: the same"
+    yield f"recipe: {len(differ)} key{'s differ' if len(differ) > 1 else ' differs'}" if differ else "recipe: the same"
     for key in differ:
         yield f"  {key}: {first.keys.get(key, 'not there')} -> {second.keys.get(key, 'not there')}"
 

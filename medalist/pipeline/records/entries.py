@@ -17,7 +17,6 @@ from medalist.pipeline.records.made import FILE as MADE
 from medalist.store import hash_json
 
 ARMS, QUESTION = "arms", "question.json"  # of an experiment
-NOT_RECIPE = ("data", "weights", "medalist", "code")  # what else decides a run's bytes, beside its recipe
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def _flat(key: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     recipe = key.get("recipe")
     if recipe is not None:
         yield from _values(recipe, "")
-        yield from ((f"({name})", hash_json(key.get(name))[:12]) for name in NOT_RECIPE)
+        yield from ((f"({name})", hash_json(value)[:12]) for name, value in sorted(key.items()) if name != "recipe")
         return
     yield from ((f"({name})", json.dumps(value)) for name, value in sorted(key.items()) if name != "medalist")
 

@@ -54,9 +54,9 @@ def table(found: Sequence[Step], faults: Sequence[str] = ()) -> str:
     lines = list(faults)
     for (metric, _), group in groupby(sorted(found, key=_field), key=_field):
         members = list(group)
-        way = metrics.bind(metric).facts["better"]
+        way, many = metrics.bind(metric).facts["better"], "s" * (len(members) > 1)
         lines += [
-            f"{metric} ({way} is better) on {members[0].entry.num_rows} images, {len(members)} runs",
+            f"{metric} ({way} is better) on {members[0].entry.num_rows} images, {len(members)} run{many}",
             *_block(members),
         ]
     compared = sum(step.gain is not None for step in found)
@@ -93,8 +93,8 @@ def _cells(step: Step, number: Mapping[Path, str]) -> tuple[str, ...]:
         "" if step.parent is None else number[step.parent.folder],
         "" if gain is None else f"{gain.difference:+.4f} +- {gain.stderr:.4f}",
         "" if gain is None else gain.verdict,
-        _number(entry.minutes, ".1f"),
-        _number(step.gain_a_minute, "+.4f"),
+        _number(entry.minutes, ".2f"),
+        _number(step.gain_a_minute, "+.4f") if gain is not None and gain.verdict in ("better", "worse") else "",
         _number(entry.images_s, ".0f"),
         _number(entry.public, ".4f"),
     )

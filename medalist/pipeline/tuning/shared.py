@@ -24,6 +24,7 @@ from medalist.errors import DataError, RecipeError
 from medalist.features.bank import FeatureBank
 from medalist.features.rows import Rows
 from medalist.metrics import metrics
+from medalist.pipeline.extra import Learnt, learnt
 from medalist.pipeline.extraction import Features, Seen, extract_through
 from medalist.pipeline.kept import label_lists
 from medalist.progress import Sink
@@ -33,6 +34,7 @@ from medalist.store import hash_json
 from medalist.training import checkpoint
 from medalist.training.heads.contract import is_tags
 from medalist.training.plan import Phase, Plan
+from medalist.training.weights import present
 
 SETTLED = "runtimes.json"
 KEY = "key.json"
@@ -119,7 +121,7 @@ class Tuning:
     @cached_property
     def key(self) -> str:
         """Hash of all that its trainings depend on."""
-        train, others = self.features.train, {"backbones", "workers", "fuse", "fused_head"}
+        table, others = self.known.table, {"backbones", "workers", "fuse", "fused_head"}
         facts: dict[str, Any] = {
             "weights": self.backbone.weights_hash,
             "preprocessing": self.backbone.preprocessing,
@@ -127,15 +129,21 @@ class Tuning:
             "bf16": self.plan.bf16,
             "seed": self.recipe.seed,
             "metric": self.recipe.metric,
-            "rows": self.features.hashes,
-            "ids": train.ids.tolist(),
-            "labels": label_lists(train),
+            "rows": self.known.hashes,
+            "ids": table.ids.tolist(),
+            "labels": label_lists(table),
+            "row_weights": None if table.weights is None else table.weights.tolist(),
             "groups": self.features.group_N.tolist(),
             "folds": self.folds.hash,
-            "classes": train.class_hash,
-            "auxiliary": {name: text_N.tolist() for name, text_N in train.targets.items()},
+            "classes": table.class_hash,
+            "auxiliary": {name: text_N.tolist() for name, text_N in table.targets.items()},
         }
         return hash_json(facts)
+
+    @cached_property
+    def known(self) -> Learnt:
+        """What is learnt from: the N labelled rows, then the extra ones."""
+        return learnt(self.features, self.folds)
 
     @property
     def tags(self) -> bool:
@@ -147,39 +155,42 @@ class Tuning:
         """Further columns of the labels that are learnt; None without any."""
         from medalist.training.auxiliary import Auxiliary
 
-        return Auxiliary.of(self.features.train.targets, self.settings.auxiliary)
+        return Auxiliary.of(self.known.table.targets, self.settings.auxiliary)
 
     @cached_property
     def images(self) -> Any:
         """What is learnt from; decoded once for all trainings."""
         from medalist.training.feeds import Images
 
-        train = self.features.train
+        table = self.known.table
         side = math.ceil(MARGIN * max(max(phase.size) for phase in self.plan.phases))
         pixels = Pixels.build(
-            train.root, list(train.paths), self.features.hashes, side=side, cache=self.cache, sink=self.sink
+            table.root, list(table.paths), self.known.hashes, side=side, cache=self.cache, sink=self.sink
         )
         return Images(
             backbone=self.backbone,
-            root=train.root,
-            paths=tuple(train.paths),
-            ids=tuple(train.ids),
-            labels=train.labels,
+            root=table.root,
+            paths=tuple(table.paths),
+            ids=tuple(table.ids),
+            labels=table.labels,
             num_classes=self.num_classes,
             pixels=pixels,
             cache=self.cache,
             workers=self.settings.workers,
             auxiliary=self.auxiliary,
+            weight_N=table.weights,
         )
 
     @cached_property
     def frozen(self) -> tuple[str, Rows]:
-        """The pretrained backbone's runtime, as the run settled it or settled here, and its pooled features (N, D)."""
-        train, settled = self.features.train, self.folder / SETTLED
+        """The pretrained backbone's runtime, as the run settled it or settled here, and its pooled features of
+        what is learnt from, (N + E, D).
+        """
+        table, settled = self.known.table, self.folder / SETTLED
         self.folder.mkdir(parents=True, exist_ok=True)
         seen = Seen((self.backbone,), self.recipe.runtime, ("center",), ("pooled",))
-        found = extract_through(seen, train.root, list(train.paths), cache=self.cache, settled=settled, sink=self.sink)
-        rows = FeatureBank(self.cache).rows(found.spaces, self.features.hashes)
+        found = extract_through(seen, table.root, list(table.paths), cache=self.cache, settled=settled, sink=self.sink)
+        rows = FeatureBank(self.cache).rows(found.spaces, self.known.hashes)
         # int8 was calibrated for the pretrained weights: trained ones answer in float32.
         return str(found.spaces[0].key["runtime"]["runtime"]).replace("int8", "f32"), rows
 
@@ -208,7 +219,7 @@ class Tuning:
 
     def quick_score(self, rows: np.ndarray, prob_nC: np.ndarray) -> float:
         """The metric of probabilities as they come: of the likeliest class, or of tags at 0.5."""
-        labels, eats = self.features.train.labels[rows], self.metric.facts["eats"]
+        labels, eats = self.known.table.labels[rows], self.metric.facts["eats"]
         given: dict[str, Any] = {"prob": prob_nC, "labels": prob_nC.argmax(axis=1), "sets": prob_nC >= 0.5}
         return float(self.metric(labels, given[eats]))
 
@@ -225,15 +236,17 @@ def check_folds(tuning: Tuning) -> None:
         RecipeError: fewer than three.
         DataError: one has no rows, or all rows outside one are of one class.
     """
-    folds, labels = tuning.folds, tuning.features.train.labels
+    folds, table, fold_N = tuning.folds, tuning.known.table, tuning.known.fold_N
     if folds.num_folds < MIN_FOLDS:
         raise RecipeError(f"fine-tuning needs {MIN_FOLDS} folds or more, got {folds.num_folds}; try folds.k=5")
-    if empty := sorted(set(range(folds.num_folds)) - set(folds.fold_N.tolist())):
+    learnt_N = present(np.arange(len(table)), table.weights)
+    if empty := sorted(set(range(folds.num_folds)) - set(fold_N[learnt_N].tolist())):
         raise DataError(
-            f"fold {empty[0]} of {folds.num_folds} has no rows; number the folds of folds.file from 0 on, without gaps"
+            f"fold {empty[0]} of {folds.num_folds} has no rows; number the folds of folds.file from 0 on,"
+            " without gaps, and leave some rows out of the quarantine"
         )
     for k in range(folds.num_folds):
-        if not tuning.tags and len(np.unique(labels[folds.fold_N != k])) < 2:
+        if not tuning.tags and len(np.unique(table.labels[learnt_N[fold_N[learnt_N] != k]])) < 2:
             raise DataError(f"the rows outside fold {k} are all of one class: nothing to learn; give other groups")
 
 

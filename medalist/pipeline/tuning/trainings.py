@@ -23,6 +23,7 @@ from medalist.pipeline.tuning.shared import Tuning, check_folds, settle
 from medalist.pipeline.tuning.trained import REFIT, Place, card_of
 from medalist.recipe import RampSection
 from medalist.training import checkpoint
+from medalist.training.weights import present
 
 INNER = 10  # steer: inner watches one in so many of the rows that it may learn from
 Start = Callable[[Any], None] | None
@@ -47,7 +48,7 @@ def train(tuning: Tuning) -> tuple[list[State], State | None, dict[str, Any]]:
     meta = {"curves": curves, "epochs": [epoch + 1 for epoch in chosen], "runtime": tuning.runtime}
     if tuning.recipe.final == "folds":
         return states, None, meta
-    every = np.arange(len(folds.fold_N))
+    every = present(np.arange(len(tuning.known.table)), tuning.known.table.weights)
     follows = factors(tuning.plan, curves)
     if settings.refit == "continue":
         tuning, follows = continued(tuning, chosen[0]), []
@@ -123,16 +124,18 @@ def training_of(
 
 def learnt_of(tuning: Tuning, fold: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows that a fold's training learns from, and those that judge its epochs: the fold's own, or where it is steered
-    inside a tenth of the others, groups whole.
+    inside a tenth of the others, groups whole. Extra rows are learnt from and judge nothing; what weighs nothing does
+    neither.
     """
-    fold_N = tuning.folds.fold_N
-    rows, held = np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)
+    fold_N, weight_N = tuning.known.fold_N, tuning.known.table.weights
+    rows, held = (present(np.flatnonzero(here), weight_N) for here in (fold_N != fold, fold_N == fold))
     if tuning.settings.steer != "inner":
         return rows, held
+    extra, rows = rows[fold_N[rows] < 0], rows[fold_N[rows] >= 0]
     labels = tuning.features.train.labels[rows]
     groups, group_n = np.unique(tuning.features.group_N[rows], return_inverse=True)
     part_n = make_folds(labels, group_n, num_folds=min(INNER, len(groups)), seed=tuning.recipe.seed)
-    return rows[part_n != 0], rows[part_n == 0]
+    return np.concatenate([rows[part_n != 0], extra]), rows[part_n == 0]
 
 
 def starts(tuning: Tuning, learnt: Sequence[np.ndarray]) -> Sequence[Start]:
@@ -144,10 +147,11 @@ def starts(tuning: Tuning, learnt: Sequence[np.ndarray]) -> Sequence[Start]:
     return head_starts(
         tuning.plan,
         tuning.frozen[1],
-        tuning.features.train.labels,
-        tuning.folds.fold_N,
+        tuning.known.table.labels,
+        tuning.known.fold_N,
         learnt,
         num_classes=tuning.num_classes,
+        weight_N=tuning.known.table.weights,
         sink=tuning.sink,
     )
 

@@ -9,7 +9,7 @@ test images, C classes, K folds (or the one that is held out), V members.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from medalist.data.splits import Folds
 from medalist.features.rows import Rows
 from medalist.fitted import Fitted, State
 from medalist.pipeline.backbones import tuned_backbones
+from medalist.pipeline.extra import learnt
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.holdout import scored
 from medalist.pipeline.learners import slug
@@ -182,13 +183,14 @@ def _fuse(
     from medalist.training.fused import fused_states
     from medalist.training.heads import heads
 
-    train = features.train
-    head = heads.bind(learner.head)
-    task = Task(head, train.labels, folds.fold_N, folds.num_folds, len(train.classes), recipe.seed, sink)
+    known = learnt(features, folds)
+    table, head = known.table, heads.bind(learner.head)
+    task = Task(head, table.labels, known.fold_N, folds.num_folds, len(table.classes), recipe.seed, sink)
+    task = replace(task, weight_N=table.weights)
 
     def embedded(fold: int | None) -> np.ndarray:
         place: Place = REFIT if fold is None else fold
-        return through.rows(place, train.root, list(train.paths))[1][0][:]
+        return through.rows(place, table.root, list(table.paths))[1][0][:]
 
     states, refit, meta = fused_states(task, embedded, refit=recipe.final == "refit")
     Fitted(learner.name, tuple(states), refit or {}, meta).save(out / "fitted" / slug(learner.name))

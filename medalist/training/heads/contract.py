@@ -1,6 +1,6 @@
 """What every head keeps to: the registry, the shape of labels, the link from scores to probabilities.
 
-A head is a function `(x_ND, y, *, num_classes, seed, ...) -> State` on standardised features, registered with
+A head is a function `(x_ND, y, *, num_classes, seed, weight_N, ...) -> State` on standardised features, registered with
 
     predict  `(state, x_ND) -> prob_NC`
     tasks    the tasks it can learn: `binary`, `multiclass`, `tags`
@@ -9,7 +9,9 @@ A head is a function `(x_ND, y, *, num_classes, seed, ...) -> State` on standard
     strength for linear heads whose penalty has another name: that argument
     draws    true where training draws numbers, so that another seed makes another head
 
-Labels y are class indices int32 (N,), or for tags booleans (N, C), dense or CSR. Axes: N images, D features, C classes.
+Labels y are class indices int32 (N,), or for tags (N, C), dense or CSR: booleans, or shares in [0, 1]. Row weights are
+None, or float (N,): a row that weighs 0 is as if it were absent, one that weighs 2 as if it came twice. Axes: N images,
+D features, C classes.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Problem(Protocol):
     penalties: tuple[Any, ...]
     temperatures: tuple[float, ...]
 
-    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None: ...
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int, weight_N: np.ndarray | None = None) -> None: ...
 
     def path(self, rows: np.ndarray, penalties: Sequence[Any]) -> Iterator[LinearFit]:
         """Fit on `rows` with each penalty, given strongest first."""
@@ -59,14 +61,17 @@ class Problem(Protocol):
 class Streamed(Protocol):
     """A linear head on rows read in blocks, from which it is fitted on all folds but some; penalties as in `Problem`.
 
-    `side_by_side` says that paths may be walked in several threads (`moments.solvers`); otherwise each uses all cores.
+    Rows of fold -1 are in every training set. `side_by_side` says that paths may be walked in several threads
+    (`moments.solvers`); otherwise each uses all cores.
     """
 
     penalties: tuple[Any, ...]
     temperatures: tuple[float, ...]
     side_by_side: bool
 
-    def __init__(self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int) -> None: ...
+    def __init__(
+        self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int, weight_N: np.ndarray | None = None
+    ) -> None: ...
 
     def path(self, left_out: Sequence[int], penalties: Sequence[Any]) -> Iterator[LinearFit]:
         """Fit outside the folds `left_out` with each penalty, to choose one: on fewer rows where all cost too much."""
@@ -77,9 +82,11 @@ class Streamed(Protocol):
         ...
 
 
-def row_scale(x_ND: np.ndarray) -> float:
+def row_scale(x_ND: np.ndarray, weight_N: np.ndarray | None = None) -> float:
     """Mean squared norm of a row."""
-    return float(np.einsum("nd,nd->", x_ND, x_ND, dtype=np.float64)) / len(x_ND)
+    if weight_N is None:
+        return float(np.einsum("nd,nd->", x_ND, x_ND, dtype=np.float64)) / len(x_ND)
+    return float(np.average(np.einsum("nd,nd->n", x_ND, x_ND, dtype=np.float64), weights=weight_N))
 
 
 def is_tags(y: Any) -> bool:
@@ -94,9 +101,12 @@ def targets(y: Any, num_classes: int) -> np.ndarray:
     return np.asarray(y if isinstance(y, np.ndarray) else y.toarray(), dtype=np.float32)
 
 
-def counts(y: Any, num_classes: int) -> np.ndarray:
-    """Rows of each class or tag, float32 (C,)."""
-    count_C = y.sum(axis=0) if is_tags(y) else np.bincount(y, minlength=num_classes)
+def counts(y: Any, num_classes: int, weight_N: np.ndarray | None = None) -> np.ndarray:
+    """Rows of each class or tag, or what they weigh together, float32 (C,)."""
+    if not is_tags(y):
+        count_C: Any = np.bincount(y, weights=weight_N, minlength=num_classes)
+    else:
+        count_C = y.sum(axis=0) if weight_N is None else weight_N @ y
     return np.asarray(count_C, np.float32).ravel()
 
 
@@ -117,14 +127,15 @@ def link(logit_NC: np.ndarray, tags: bool) -> np.ndarray:
     return prob_NC
 
 
-def log_loss(logit_NC: np.ndarray, y: Any) -> float:
-    """Sum over rows of the log-loss of logits: of the true class, or the mean over tags."""
+def log_loss(logit_NC: np.ndarray, y: Any, weight_N: np.ndarray | None = None) -> float:
+    """Weighted sum over rows of the log-loss of logits: of the true class, or the mean over tags."""
     if is_tags(y):
         target_NC = targets(y, logit_NC.shape[1])
-        return float((np.logaddexp(0, logit_NC) - target_NC * logit_NC).mean(axis=1, dtype=np.float64).sum())
-    top_N = logit_NC.max(axis=1)
-    log_sum_N = top_N + np.log(np.exp(logit_NC - top_N[:, None]).sum(axis=1))
-    return float((log_sum_N - logit_NC[np.arange(len(y)), y]).sum(dtype=np.float64))
+        loss_N = (np.logaddexp(0, logit_NC) - target_NC * logit_NC).mean(axis=1, dtype=np.float64)
+    else:
+        top_N = logit_NC.max(axis=1)
+        loss_N = top_N + np.log(np.exp(logit_NC - top_N[:, None]).sum(axis=1)) - logit_NC[np.arange(len(y)), y]
+    return float(loss_N.sum(dtype=np.float64) if weight_N is None else weight_N @ loss_N)
 
 
 def predict_linear(state: State, x_ND: np.ndarray) -> np.ndarray:
@@ -151,8 +162,15 @@ def linear_state(fit: LinearFit, temperature: float, y: Any) -> State:
 
 
 def fit_linear(
-    problem: type[Problem], x_ND: np.ndarray, y: Any, num_classes: int, penalty: Any, temperature: float
+    problem: type[Problem],
+    x_ND: np.ndarray,
+    y: Any,
+    num_classes: int,
+    *,
+    penalty: Any,
+    temperature: float,
+    weight_N: np.ndarray | None,
 ) -> State:
     """Fit a linear head on all rows with one penalty and one temperature."""
-    (fit,) = problem(x_ND, y, num_classes).path(np.arange(len(x_ND)), (penalty,))
+    (fit,) = problem(x_ND, y, num_classes, weight_N).path(np.arange(len(x_ND)), (penalty,))
     return linear_state(fit, temperature, y)

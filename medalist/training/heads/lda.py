@@ -15,9 +15,17 @@ import numpy as np
 
 from medalist.errors import RecipeError
 from medalist.fitted import State
-from medalist.training.heads.contract import LinearFit, fit_linear, heads, indicators, predict_linear, row_scale
+from medalist.training.heads.contract import (
+    LinearFit,
+    fit_linear,
+    heads,
+    indicators,
+    predict_linear,
+    row_scale,
+)
 from medalist.training.moments import Moments, fold_moments, solve, solvers, without
 from medalist.training.rows import Rows, blocks, in_order
+from medalist.training.weights import mass, part_of
 
 AUTO = "auto"
 EMPTY_CLASS = 1e-3  # images that a class without training rows counts for
@@ -30,19 +38,20 @@ class LdaProblem:
     penalties: tuple[Any, ...] = tuple(float(10.0 ** (-0.25 * step)) for step in range(13))
     temperatures = tuple(float(1.3 ** (2 - step)) for step in range(16))
 
-    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
-        self.x_ND, self.y = x_ND, y
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int, weight_N: np.ndarray | None = None) -> None:
+        self.x_ND, self.y, self.weight_N = x_ND, y, weight_N
         self.target_NC = indicators(y, num_classes)
-        self.num_features = row_scale(x_ND)
-        self.moments = Moments.of(x_ND, self.target_NC)
+        self.num_features = row_scale(x_ND, weight_N)
+        self.moments = Moments.of(x_ND, self.target_NC, weight_N)
 
     def path(self, rows: np.ndarray, penalties: Sequence[Any]) -> Iterator[LinearFit]:
         """The discriminants on `rows` at each shrinkage."""
         left_out = np.setdiff1d(np.arange(len(self.x_ND)), rows)
-        moments = self.moments - Moments.of(self.x_ND[left_out], self.target_NC[left_out])
+        weight_l = part_of(self.weight_N, left_out)
+        moments = self.moments - Moments.of(self.x_ND[left_out], self.target_NC[left_out], weight_l)
 
         def fourth(mean_CD: np.ndarray) -> float:
-            return _fourth(self.x_ND[rows] - mean_CD[self.y[rows]])
+            return _fourth(self.x_ND[rows] - mean_CD[self.y[rows]], part_of(self.weight_N, rows))
 
         return discriminants(moments, self.num_features, penalties, fourth)
 
@@ -54,10 +63,12 @@ class LdaStreamed:
     temperatures = LdaProblem.temperatures
     side_by_side = True
 
-    def __init__(self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int) -> None:
-        self.rows, self.y, self.fold_N = rows, y, fold_N
-        self.moments_K = fold_moments(rows, indicators(y, num_classes), fold_N)
-        self.num_features = sum(moments.energy for moments in self.moments_K) / len(rows)
+    def __init__(
+        self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int, weight_N: np.ndarray | None = None
+    ) -> None:
+        self.rows, self.y, self.fold_N, self.weight_N = rows, y, fold_N, weight_N
+        self.moments_K = fold_moments(rows, indicators(y, num_classes), fold_N, weight_N)
+        self.num_features = sum(moments.energy for moments in self.moments_K) / mass(len(rows), weight_N)
 
     def path(self, left_out: Sequence[int], penalties: Sequence[Any]) -> Iterator[LinearFit]:
         """The discriminants on all rows outside at each shrinkage; `auto` reads the rows once more."""
@@ -65,7 +76,10 @@ class LdaStreamed:
 
         def fourth(mean_CD: np.ndarray) -> float:
             means = mean_CD.astype(np.float32)
-            return sum(_fourth(self.rows.read(block) - means[self.y[block]]) for block in blocks(inside))
+            return sum(
+                _fourth(self.rows.read(block) - means[self.y[block]], part_of(self.weight_N, block))
+                for block in blocks(inside)
+            )
 
         return discriminants(without(self.moments_K, left_out), self.num_features, penalties, fourth)
 
@@ -112,7 +126,7 @@ def discriminants(
         yield LinearFit(weight_DC.astype(np.float32), bias_C.astype(np.float32), prior_C)
 
 
-def ledoit_wolf(covariance_DD: np.ndarray, num_features: float, fourth: float, num_rows: int) -> float:
+def ledoit_wolf(covariance_DD: np.ndarray, num_features: float, fourth: float, num_rows: float) -> float:
     """The shrinkage of least expected squared error (Ledoit & Wolf 2004, lemma 3.3).
 
     Args:
@@ -128,9 +142,10 @@ def ledoit_wolf(covariance_DD: np.ndarray, num_features: float, fourth: float, n
     return float(np.clip(error / distance, 1e-6, 1)) if distance > 0 else 1.0
 
 
-def _fourth(x_ND: np.ndarray) -> float:
-    """Sum over rows of |x|^4."""
-    return float(np.square(np.einsum("nd,nd->n", x_ND, x_ND, dtype=np.float64)).sum())
+def _fourth(x_ND: np.ndarray, weight_N: np.ndarray | None) -> float:
+    """Sum over weighted rows of |x|^4."""
+    fourth_N = np.square(np.einsum("nd,nd->n", x_ND, x_ND, dtype=np.float64))
+    return float(fourth_N.sum() if weight_N is None else weight_N @ fourth_N)
 
 
 @heads(
@@ -146,6 +161,7 @@ def lda(
     *,
     num_classes: int,
     seed: int = 0,
+    weight_N: np.ndarray | None = None,
     shrinkage: float | str = AUTO,
     temperature: float = 1.0,
 ) -> State:
@@ -156,9 +172,10 @@ def lda(
         y: class indices (N,).
         num_classes: C.
         seed: unused; the solution is exact.
+        weight_N: of the rows; None: all the same.
         shrinkage: share of the covariance that is taken from the identity, or `auto` for Ledoit and Wolf's;
             `crossval` chooses it where a recipe does not.
         temperature: what a log-likelihood ratio counts in the logit; the exact posterior is 1, too sure where
             features are many. `crossval` chooses it where a recipe does not.
     """
-    return fit_linear(LdaProblem, x_ND, y, num_classes, shrinkage, temperature)
+    return fit_linear(LdaProblem, x_ND, y, num_classes, penalty=shrinkage, temperature=temperature, weight_N=weight_N)

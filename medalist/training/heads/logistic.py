@@ -26,6 +26,7 @@ from medalist.training.heads.contract import (
 )
 from medalist.training.heads.descent import Memory, downhill
 from medalist.training.heads.passes import PENALTIES, LogisticStreamed
+from medalist.training.weights import mass, part_of
 
 MEMORY = 10
 MAX_ITERATIONS = 300
@@ -40,17 +41,19 @@ class LogisticProblem:
     penalties = PENALTIES
     temperatures: tuple[float, ...] = (1.0,)
 
-    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int, weight_N: np.ndarray | None = None) -> None:
         self.binary = not is_tags(y) and num_classes == 2
         self.sigmoid = is_tags(y) or self.binary
         self.x_ND = x_ND
+        self.weight_N = None if weight_N is None else weight_N.astype(np.float32)
         self.target_NC = targets(y, num_classes)[:, 1 if self.binary else 0 :]
-        self.unit = row_scale(x_ND)
-        self.variance_E = np.append(np.einsum("nd,nd->d", x_ND, x_ND) / len(x_ND), np.float32(1.0))
+        self.unit = row_scale(x_ND, weight_N)
+        self.variance_E = np.append(_mean_square(x_ND, weight_N), np.float32(1.0))
 
     def path(self, rows: np.ndarray, penalties: Sequence[float]) -> Iterator[LinearFit]:
         """Fit on `rows`, each penalty's solver starting from the solution before."""
-        task = _Rows(self.x_ND[rows], self.target_NC[rows], self.variance_E, self.sigmoid)
+        weight_n = part_of(self.weight_N, rows)
+        task = _Rows(self.x_ND[rows], self.target_NC[rows], self.variance_E, self.sigmoid, weight_n)
         weight_EC = task.start()
         for penalty in penalties:
             weight_EC = task.solve(weight_EC, penalty * self.unit)
@@ -59,16 +62,32 @@ class LogisticProblem:
             yield LinearFit(both_EC[:-1], both_EC[-1], np.zeros(both_EC.shape[1], np.float32))
 
 
+def _mean_square(x_ND: np.ndarray, weight_N: np.ndarray | None) -> np.ndarray:
+    """Of each feature, float32 (D,)."""
+    if weight_N is None:
+        return np.asarray(np.einsum("nd,nd->d", x_ND, x_ND) / len(x_ND))
+    return np.asarray(np.average(np.square(x_ND), axis=0, weights=weight_N), np.float32)
+
+
 class _Rows:
     """The objective on one set of training rows, and its solver."""
 
-    def __init__(self, x_ND: np.ndarray, target_NC: np.ndarray, variance_E: np.ndarray, sigmoid: bool) -> None:
+    def __init__(
+        self,
+        x_ND: np.ndarray,
+        target_NC: np.ndarray,
+        variance_E: np.ndarray,
+        sigmoid: bool,
+        weight_N: np.ndarray | None,
+    ) -> None:
         self.x_ND, self.target_NC, self.variance_E, self.sigmoid = x_ND, target_NC, variance_E, sigmoid
+        self.weight_N1 = None if weight_N is None else weight_N[:, None]
+        self.num_rows = mass(len(x_ND), weight_N)
 
     def start(self) -> np.ndarray:
         """The optimum of an infinite penalty: no weights, the intercept at the class prior."""
-        count_C = self.target_NC.sum(axis=0, dtype=np.float64) + EMPTY_CLASS
-        rest_C = len(self.target_NC) - count_C + 2 * EMPTY_CLASS if self.sigmoid else 1.0
+        count_C = self._weighed(self.target_NC).sum(axis=0, dtype=np.float64) + EMPTY_CLASS
+        rest_C = self.num_rows - count_C + 2 * EMPTY_CLASS if self.sigmoid else 1.0
         weight_EC = np.zeros((len(self.variance_E), len(count_C)), np.float32)
         weight_EC[-1] = np.log(count_C / rest_C)
         return weight_EC
@@ -86,7 +105,7 @@ class _Rows:
         for _ in range(MAX_ITERATIONS):
             direction_EC = downhill(gradient_EC, memory, lambda out_EC: out_EC * inverse_EC)
             slope = float(np.vdot(gradient_EC, direction_EC))
-            if -slope <= TOLERANCE * len(score_NC):
+            if -slope <= TOLERANCE * self.num_rows:
                 break
             along_NC = self._scores(direction_EC)
             step, prob_NC = self._search(score_NC, along_NC, weight_EC, direction_EC, slope, strength)
@@ -100,6 +119,10 @@ class _Rows:
                 memory.append((change_EC, bend_EC, curvature))
         return weight_EC
 
+    def _weighed(self, array_NC: np.ndarray) -> np.ndarray:
+        """Rows times their weights."""
+        return array_NC if self.weight_N1 is None else self.weight_N1 * array_NC
+
     def _scores(self, weight_EC: np.ndarray) -> np.ndarray:
         score_NC: np.ndarray = self.x_ND @ weight_EC[:-1]
         score_NC += weight_EC[-1]
@@ -107,7 +130,7 @@ class _Rows:
 
     def _gradient(self, prob_NC: np.ndarray, weight_EC: np.ndarray, strength: float) -> np.ndarray:
         """X^T (P - Y) + strength W; the intercept's row is free of the penalty."""
-        error_NC = prob_NC - self.target_NC
+        error_NC = self._weighed(prob_NC - self.target_NC)
         gradient_EC = np.float32(strength) * weight_EC
         gradient_EC[:-1] += self.x_ND.T @ error_NC
         gradient_EC[-1] = error_NC.sum(axis=0)
@@ -115,7 +138,7 @@ class _Rows:
 
     def _inverse_diagonal(self, prob_NC: np.ndarray, strength: float) -> np.ndarray:
         """1 / diagonal of the Hessian along principal axes: curvature p (1 - p) x variance + strength."""
-        curvature_C = (prob_NC * (1 - prob_NC)).sum(axis=0)
+        curvature_C = self._weighed(prob_NC * (1 - prob_NC)).sum(axis=0)
         hessian_EC = self.variance_E[:, None] * np.maximum(curvature_C, EMPTY_CLASS)
         hessian_EC[:-1] += np.float32(strength)
         return np.asarray(1 / hessian_EC)
@@ -138,7 +161,7 @@ class _Rows:
         low, high, step = 0.0, np.inf, 1.0
         for _ in range(MAX_TRIALS):
             prob_NC = link(score_NC + np.float32(step) * along_NC, self.sigmoid)
-            there = float(np.vdot(prob_NC - self.target_NC, along_NC)) + pull + step * stretch
+            there = float(np.vdot(self._weighed(prob_NC - self.target_NC), along_NC)) + pull + step * stretch
             if abs(there) <= 0.5 * abs(slope):
                 break
             low, high = (step, high) if there < 0 else (low, step)
@@ -147,7 +170,15 @@ class _Rows:
 
 
 @heads(predict=predict_linear, tasks=EVERY_TASK, problem=LogisticProblem, streamed=LogisticStreamed)
-def logistic(x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penalty: float = 0.01) -> State:
+def logistic(
+    x_ND: np.ndarray,
+    y: Any,
+    *,
+    num_classes: int,
+    seed: int = 0,
+    weight_N: np.ndarray | None = None,
+    penalty: float = 0.01,
+) -> State:
     """Fit on all rows.
 
     Args:
@@ -155,6 +186,7 @@ def logistic(x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penal
         y: class indices (N,), or tags (N, C).
         num_classes: C.
         seed: unused; the problem is convex.
+        weight_N: of the rows; None: all the same.
         penalty: in units of the mean squared norm of a row; `crossval` chooses it where a recipe does not.
     """
-    return fit_linear(LogisticProblem, x_ND, y, num_classes, penalty, 1.0)
+    return fit_linear(LogisticProblem, x_ND, y, num_classes, penalty=penalty, temperature=1.0, weight_N=weight_N)

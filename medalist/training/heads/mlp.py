@@ -13,6 +13,7 @@ import numpy as np
 
 from medalist.fitted import State
 from medalist.training.heads.contract import EVERY_TASK, heads, is_tags, link, product, targets
+from medalist.training.weights import part_of, present
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,7 @@ def mlp(
     *,
     num_classes: int,
     seed: int = 0,
+    weight_N: np.ndarray | None = None,
     hidden: int = 0,
     dropout: float = 0.5,
     lr: float = 1e-3,
@@ -48,6 +50,7 @@ def mlp(
         y: class indices (N,), or tags (N, C).
         num_classes: C.
         seed: of the inner split, the first weights, the order of batches and the dropout.
+        weight_N: of the rows, times which their losses count; None: all the same.
         hidden: units of the hidden layer (ReLU); 0 for none.
         dropout: share of inputs dropped before each dense layer.
         lr: Adam's rate.
@@ -61,32 +64,53 @@ def mlp(
     import torch
 
     rng = np.random.default_rng(seed)
+    rows = present(np.arange(len(x_ND)), weight_N)
+    x_ND, y, weight_N = x_ND[rows], y[rows], part_of(weight_N, rows)
     inner, held = inner_split(y, rng)
     tags = is_tags(y)
     inputs = torch.from_numpy(np.ascontiguousarray(x_ND, np.float32))
     wanted = torch.from_numpy(targets(y, num_classes) if tags else np.asarray(y, np.int64))
     net = _Net(x_ND.shape[1], hidden, num_classes, dropout, torch.Generator().manual_seed(int(rng.integers(2**31))))
     optimizer = torch.optim.Adam(net.parameters, lr=lr, fused=True)
-    cost = torch.nn.functional.binary_cross_entropy_with_logits if tags else torch.nn.functional.cross_entropy
+    cost = _cost(tags, inputs, wanted, weight_N)
     best, best_epoch, kept, curve = np.inf, 0, net.arrays(), []
     for epoch in range(epochs):
         order = rng.permutation(inner)
         total = 0.0
         for start in range(0, len(order), batch):
-            rows = torch.from_numpy(order[start : start + batch])
-            loss = cost(net(inputs[rows], train=True), wanted[rows])
+            part = order[start : start + batch]
+            loss = cost(net, part, train=True)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
-            total += loss.item() * len(rows)
+            total += loss.item() * len(part)
         with torch.no_grad():
-            validation = float(cost(net(inputs[held], train=False), wanted[held]))
+            validation = float(cost(net, held, train=False))
         curve.append((total / len(inner), validation))
         if validation < best:
             best, best_epoch, kept = validation, epoch, net.arrays()
         elif epoch - best_epoch >= patience:
             break
     return {**kept, "curve_ET": np.array(curve, np.float32), "tags": np.array(tags, np.uint8)}
+
+
+def _cost(tags: bool, inputs: torch.Tensor, wanted: torch.Tensor, weight_N: np.ndarray | None) -> Any:
+    """`(net, rows, *, train) -> scalar`: the mean loss of rows, each times its weight over the mean weight of all."""
+    import torch
+
+    functional = torch.nn.functional
+    loss = functional.binary_cross_entropy_with_logits if tags else functional.cross_entropy
+    share = None if weight_N is None else torch.from_numpy((weight_N / weight_N.mean()).astype(np.float32))
+
+    def cost(net: _Net, rows: np.ndarray, *, train: bool) -> torch.Tensor:
+        at = torch.from_numpy(rows)
+        logits = net(inputs[at], train=train)
+        if share is None:
+            return loss(logits, wanted[at])
+        loss_B = loss(logits, wanted[at], reduction="none")
+        return (share[at] * (loss_B.mean(dim=1) if tags else loss_B)).mean()
+
+    return cost
 
 
 def inner_split(y: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from medalist.training.heads.contract import LinearFit, indicators, is_tags, lin
 from medalist.training.heads.descent import MEMORY, Descent, lbfgs, together
 from medalist.training.moments import fold_moments
 from medalist.training.rows import Rows, blocks, in_order
+from medalist.training.weights import mass, part_of
 
 PENALTIES = tuple(float(10.0 ** (1 - 0.5 * step)) for step in range(13))
 MAX_PASSES, TRIAL_PASSES = 60, 30
@@ -51,14 +52,17 @@ class LogisticStreamed:
     temperatures: tuple[float, ...] = (1.0,)
     side_by_side = False
 
-    def __init__(self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int) -> None:
+    def __init__(
+        self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int, weight_N: np.ndarray | None = None
+    ) -> None:
         self.rows, self.fold_N = rows, fold_N
+        self.weight_N = None if weight_N is None else weight_N.astype(np.float32)
         self.binary = not is_tags(y) and num_classes == 2
         self.sigmoid = is_tags(y) or self.binary
         self.target_NC = indicators(y, num_classes)[:, 1 if self.binary else 0 :]
-        (moments,) = fold_moments(rows, indicators(0 * fold_N, 1), 0 * fold_N)
-        self.gram = Gram(moments.gram_DD, len(rows))
-        self.unit = moments.energy / len(rows)
+        (moments,) = fold_moments(rows, indicators(0 * fold_N, 1), 0 * fold_N, weight_N)
+        self.gram = Gram(moments.gram_DD, mass(len(rows), weight_N))
+        self.unit = moments.energy / self.gram.num_rows
         self.num_scores = int(self.target_NC.shape[1])
 
     def path(self, left_out: Sequence[int], penalties: Sequence[float]) -> Iterator[LinearFit]:
@@ -67,7 +71,8 @@ class LogisticStreamed:
         work = TRIAL_WORK // (self.rows.num_features * self.num_scores)
         wanted = min(max(TRIAL_ROWS, work), TRIAL_BYTES // (4 * self.rows.num_features), len(outside))
         sample = np.sort(np.random.default_rng(len(outside)).choice(outside, wanted, replace=False))
-        objective = Objective(_Loaded(self.rows.read(sample)), self.target_NC[sample], self.sigmoid, self.gram)
+        loaded, weight_n = _Loaded(self.rows.read(sample)), part_of(self.weight_N, sample)
+        objective = Objective(loaded, self.target_NC[sample], self.sigmoid, self.gram, weight_n)
         every = np.ones(wanted, bool)
         at_once = min(TOGETHER, self._at_once())
         for start in range(0, len(penalties), at_once):
@@ -76,7 +81,7 @@ class LogisticStreamed:
 
     def fits(self, left_out: Sequence[Sequence[int]], penalties: Sequence[float]) -> list[LinearFit]:
         """Fits on all rows outside, as many at once as memory allows."""
-        objective = Objective(self.rows, self.target_NC, self.sigmoid, self.gram)
+        objective = Objective(self.rows, self.target_NC, self.sigmoid, self.gram, self.weight_N)
         models = [
             Model(~np.isin(self.fold_N, folds), penalty * self.unit)
             for folds, penalty in zip(left_out, penalties, strict=True)
@@ -112,7 +117,7 @@ class _Loaded:
 class Gram:
     """X^T X of all rows, and Cholesky factors of it with something on its diagonal, rounded to a power of four."""
 
-    def __init__(self, gram_DD: np.ndarray, num_rows: int) -> None:
+    def __init__(self, gram_DD: np.ndarray, num_rows: float) -> None:
         self.gram_DD, self.num_rows = gram_DD, num_rows
         self.floor = FLOOR * float(np.trace(gram_DD))
         self._factors: dict[int, Any] = {}
@@ -138,8 +143,12 @@ class Gram:
 class Objective:
     """Log-losses of models on their shares of the rows, and their minima."""
 
-    def __init__(self, rows: Any, target_NC: Any, sigmoid: bool, gram: Gram) -> None:
+    def __init__(self, rows: Any, target_NC: Any, sigmoid: bool, gram: Gram, weight_N: np.ndarray | None) -> None:
         self.rows, self.target_NC, self.sigmoid, self.gram = rows, target_NC, sigmoid, gram
+        self.weight_N = weight_N
+
+    def _num_rows(self, inside: np.ndarray) -> float:
+        return mass(len(inside), part_of(self.weight_N, inside))
 
     def minimise(self, models: Sequence[Model], tolerance: float, max_passes: int) -> list[np.ndarray]:
         """Weights float32 (E, C) of each model."""
@@ -149,18 +158,20 @@ class Objective:
     def _descend(self, model: Model, tolerance: float, max_passes: int) -> Descent:
         """From the class shares by ridge regression, its scale found on a few of the rows, to the minimum."""
         inside = np.flatnonzero(model.inside_N)
+        num_rows = self._num_rows(inside)
         start_EC = self._at_shares(inside)
         # A score that is sure of every row is flat; its floor is as `logistic`'s.
         shares_C = _curvature(link(start_EC[-1:], self.sigmoid))
-        curvature_C = np.maximum(shares_C, np.float32(EMPTY_CLASS / len(inside)))
+        curvature_C = np.maximum(shares_C, np.float32(EMPTY_CLASS / num_rows))
         gradient_EC = yield start_EC
         direction_EC = self._newton(-gradient_EC, model, curvature_C)
         sample = inside[:: max(1, len(inside) // SAMPLE)][:SAMPLE]
         score_BC = self.rows.read(sample) @ direction_EC[:-1] + direction_EC[-1]
-        cost = 0.5 * model.strength * float(np.vdot(direction_EC[:-1], direction_EC[:-1])) * len(sample) / len(inside)
-        target_BC = self.target_NC[sample].toarray()
+        target_BC, weight_B = self.target_NC[sample].toarray(), part_of(self.weight_N, sample)
+        cost = 0.5 * model.strength * float(np.vdot(direction_EC[:-1], direction_EC[:-1]))
+        cost = cost * mass(len(sample), weight_B) / num_rows
         scales = np.geomspace(0.1, 100, 25, dtype=np.float32)
-        losses = [self._loss(start_EC[-1] + t * score_BC, target_BC) + cost * t**2 for t in scales]
+        losses = [self._loss(start_EC[-1] + t * score_BC, target_BC, weight_B) + cost * t**2 for t in scales]
         scale = scales[int(np.argmin(losses))]
         prob_BC = link(start_EC[-1] + scale * score_BC, self.sigmoid)
         curvature_C = np.maximum(_curvature(prob_BC), LEAST_CURVATURE * curvature_C)
@@ -169,19 +180,21 @@ class Objective:
             return self._newton(out_EC, model, curvature_C)
 
         start_EC = start_EC + scale * direction_EC
-        return (yield from lbfgs(start_EC, precondition, tolerance * len(inside), max_passes - 1))
+        return (yield from lbfgs(start_EC, precondition, tolerance * num_rows, max_passes - 1))
 
     def _at_shares(self, inside: np.ndarray) -> np.ndarray:
         """The optimum of an infinite penalty: no weights, the intercept at the class shares."""
-        count_C = self.target_NC[inside].sum(axis=0, dtype=np.float64) + EMPTY_CLASS
-        rest_C = len(inside) - count_C + 2 * EMPTY_CLASS if self.sigmoid else 1.0
+        target_nC, weight_n = self.target_NC[inside], part_of(self.weight_N, inside)
+        count_C = target_nC.sum(axis=0, dtype=np.float64) if weight_n is None else weight_n.astype(float) @ target_nC
+        count_C = count_C + EMPTY_CLASS
+        rest_C = self._num_rows(inside) - count_C + 2 * EMPTY_CLASS if self.sigmoid else 1.0
         weight_EC = np.zeros((len(self.gram.gram_DD) + 1, len(count_C)), np.float32)
         weight_EC[-1] = np.log(count_C / rest_C)
         return weight_EC
 
     def _newton(self, out_EC: np.ndarray, model: Model, curvature_C: np.ndarray) -> np.ndarray:
         """(w share X^T X + strength I)^-1 of each column; the intercept apart, as features are centred."""
-        num_inside = np.count_nonzero(model.inside_N)
+        num_inside = np.float64(self._num_rows(np.flatnonzero(model.inside_N)))
         weight_C = curvature_C * num_inside / self.gram.num_rows
         step_EC = np.empty_like(out_EC)
         step_EC[:-1] = self.gram.solve(model.strength / weight_C, out_EC[:-1]) / weight_C
@@ -195,6 +208,8 @@ class Objective:
         the same until all are, and a matrix holds either all models to the end, or one.
         """
         inside_NM = np.column_stack([model.inside_N for model in models])
+        if self.weight_N is not None:
+            inside_NM = inside_NM * self.weight_N[:, None]
         num_scores = self.target_NC.shape[1]
         narrow = len(models) * num_scores <= NARROW
         groups = [list(range(len(models)))] if narrow else [[m] for m in points]
@@ -224,7 +239,7 @@ class Objective:
     def _errors(
         self, z_BD: np.ndarray, weight_ES: np.ndarray, target_BC: np.ndarray, inside_BM: np.ndarray
     ) -> np.ndarray:
-        """Probabilities less targets (B, S) of models' scores, 0 on the rows that are not their own."""
+        """Probabilities less targets (B, S) of models' scores, times weights, 0 on the rows that are not their own."""
         score_BS = z_BD @ weight_ES[:-1]
         score_BS += weight_ES[-1]
         error_BMC = link(score_BS.reshape(-1, target_BC.shape[1]), self.sigmoid).reshape(*inside_BM.shape, -1)
@@ -232,10 +247,12 @@ class Objective:
         error_BMC *= inside_BM[:, :, None]
         return error_BMC.reshape(score_BS.shape)
 
-    def _loss(self, score_BC: np.ndarray, target_BC: np.ndarray) -> float:
-        """Summed log-loss."""
+    def _loss(self, score_BC: np.ndarray, target_BC: np.ndarray, weight_B: np.ndarray | None) -> float:
+        """Summed log-loss of weighted rows."""
         top_B1 = score_BC.max(axis=1, keepdims=True)
         sums = np.logaddexp(0, score_BC) if self.sigmoid else top_B1 + np.log(np.exp(score_BC - top_B1).sum(1))[:, None]
+        if weight_B is not None:
+            sums, target_BC = weight_B[:, None] * sums, weight_B[:, None] * target_BC
         return float(sums.sum(dtype=np.float64) - np.vdot(target_BC, score_BC))
 
 

@@ -26,6 +26,7 @@ from medalist.training.heads.contract import (
 )
 from medalist.training.moments import fold_moments, solve, solvers, without
 from medalist.training.rows import Rows, in_order
+from medalist.training.weights import mass, mean_row, part_of
 
 
 class RidgeProblem:
@@ -34,24 +35,25 @@ class RidgeProblem:
     penalties = tuple(float(10.0 ** (2 - 0.25 * step)) for step in range(17))
     temperatures = tuple(float(1.3**step) for step in range(16))
 
-    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int) -> None:
-        self.x_ND, self.tags = x_ND, is_tags(y)
+    def __init__(self, x_ND: np.ndarray, y: Any, num_classes: int, weight_N: np.ndarray | None = None) -> None:
+        self.x_ND, self.tags, self.weight_N = x_ND, is_tags(y), weight_N
         self.target_NC = targets(y, num_classes)
-        self.unit = row_scale(x_ND)
-        self.gram_DD, self.moment_DC = _moments(x_ND, self.target_NC)
+        self.unit = row_scale(x_ND, weight_N)
+        self.gram_DD, self.moment_DC = _moments(x_ND, self.target_NC, weight_N)
 
     def path(self, rows: np.ndarray, penalties: Sequence[float]) -> Iterator[LinearFit]:
         """Exact solutions on `rows`, one Cholesky factorisation a penalty."""
         from scipy.linalg import cho_factor, cho_solve
 
         left_out = np.setdiff1d(np.arange(len(self.x_ND)), rows)
-        gram_DD, moment_DC = _moments(self.x_ND[left_out], self.target_NC[left_out])
-        mean_D = self.x_ND[rows].mean(axis=0, dtype=np.float64)
-        share_C = self.target_NC[rows].mean(axis=0, dtype=np.float64)
+        gram_DD, moment_DC = _moments(self.x_ND[left_out], self.target_NC[left_out], part_of(self.weight_N, left_out))
+        weight_n = part_of(self.weight_N, rows)
+        mean_D, share_C = mean_row(self.x_ND[rows], weight_n), mean_row(self.target_NC[rows], weight_n)
+        num_rows = mass(len(rows), weight_n)
         # Centred on the rows: sum (x - m)(x - m)^T = X^T X - n m m^T, and the same for X^T Y.
-        gram_DD = self.gram_DD - gram_DD - len(rows) * np.outer(mean_D, mean_D)
-        moment_DC = self.moment_DC - moment_DC - len(rows) * np.outer(mean_D, share_C)
-        offset_C = _offset(share_C, len(rows), self.tags)
+        gram_DD = self.gram_DD - gram_DD - num_rows * np.outer(mean_D, mean_D)
+        moment_DC = self.moment_DC - moment_DC - num_rows * np.outer(mean_D, share_C)
+        offset_C = _offset(share_C, num_rows, self.tags)
         for penalty in penalties:
             factor = cho_factor(gram_DD + penalty * self.unit * np.eye(len(mean_D)), overwrite_a=True)
             weight_DC = cho_solve(factor, moment_DC)
@@ -65,10 +67,12 @@ class RidgeStreamed:
     temperatures = tuple(float(1.3**step) for step in range(26))  # a thousand classes want hundreds
     side_by_side = True
 
-    def __init__(self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int) -> None:
+    def __init__(
+        self, rows: Rows, y: Any, fold_N: np.ndarray, num_classes: int, weight_N: np.ndarray | None = None
+    ) -> None:
         self.tags = is_tags(y)
-        self.moments_K = fold_moments(rows, indicators(y, num_classes), fold_N)
-        self.unit = sum(moments.energy for moments in self.moments_K) / len(rows)
+        self.moments_K = fold_moments(rows, indicators(y, num_classes), fold_N, weight_N)
+        self.unit = sum(moments.energy for moments in self.moments_K) / mass(len(rows), weight_N)
 
     def path(self, left_out: Sequence[int], penalties: Sequence[float]) -> Iterator[LinearFit]:
         """Exact solutions on all rows outside, one Cholesky factorisation a penalty."""
@@ -86,7 +90,7 @@ class RidgeStreamed:
         return list(in_order(lambda job: next(self.path(job[0], job[1:])), jobs, most))
 
 
-def _offset(share_C: np.ndarray, num_rows: int, tags: bool) -> np.ndarray:
+def _offset(share_C: np.ndarray, num_rows: float, tags: bool) -> np.ndarray:
     """What an image with average scores is taken for: a tag's log-odds; of classes the scores speak alone."""
     if not tags:
         return np.zeros(len(share_C), np.float32)
@@ -94,15 +98,25 @@ def _offset(share_C: np.ndarray, num_rows: int, tags: bool) -> np.ndarray:
     return np.log(share_C / (1 - share_C)).astype(np.float32)
 
 
-def _moments(x_ND: np.ndarray, target_NC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """X^T X and X^T Y in float64."""
-    x_ND = x_ND.astype(np.float64)
-    return x_ND.T @ x_ND, x_ND.T @ target_NC.astype(np.float64)
+def _moments(x_ND: np.ndarray, target_NC: np.ndarray, weight_N: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """X^T X and X^T Y of weighted rows in float64."""
+    x_ND, target_NC = x_ND.astype(np.float64), target_NC.astype(np.float64)
+    if weight_N is not None:
+        root_N1 = np.sqrt(weight_N.astype(np.float64))[:, None]
+        x_ND, target_NC = root_N1 * x_ND, root_N1 * target_NC
+    return x_ND.T @ x_ND, x_ND.T @ target_NC
 
 
 @heads(predict=predict_linear, tasks=EVERY_TASK, problem=RidgeProblem, streamed=RidgeStreamed)
 def ridge(
-    x_ND: np.ndarray, y: Any, *, num_classes: int, seed: int = 0, penalty: float = 1.0, temperature: float = 10.0
+    x_ND: np.ndarray,
+    y: Any,
+    *,
+    num_classes: int,
+    seed: int = 0,
+    weight_N: np.ndarray | None = None,
+    penalty: float = 1.0,
+    temperature: float = 10.0,
 ) -> State:
     """Fit on all rows.
 
@@ -111,7 +125,8 @@ def ridge(
         y: class indices (N,), or tags (N, C).
         num_classes: C.
         seed: unused; the solution is exact.
+        weight_N: of the rows; None: all the same.
         penalty: in units of the mean squared norm of a row; `crossval` chooses it where a recipe does not.
         temperature: what a score, less its mean, counts in the logit; for tags on top of their log-odds.
     """
-    return fit_linear(RidgeProblem, x_ND, y, num_classes, penalty, temperature)
+    return fit_linear(RidgeProblem, x_ND, y, num_classes, penalty=penalty, temperature=temperature, weight_N=weight_N)

@@ -26,6 +26,7 @@ from medalist.experiments.arms import Arm, Done, check_arms
 from medalist.experiments.folder import RESULT, TABLE
 from medalist.ledger import Summary
 from medalist.pipeline.decide import Truth
+from medalist.pipeline.way import read
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import FAILPOINT, hash_bytes
 
@@ -102,6 +103,21 @@ def test_weights_that_were_written_anew_are_another_question(drawn: Path, cache:
     first = next(name for name in weights if name.endswith("weight"))
     weights[first] = weights[first] + 1
     with pytest.raises(StoreError, match=r"holds another question \(different: weights\)"):
+        asked()
+
+
+def test_a_list_that_changed_in_place_is_another_question(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    """The baseline names no list: the arms' own files count."""
+    file, ids = tmp_path / "quarantine.csv", read(recipe(), drawn).labelled().ids[:4]
+
+    def asked() -> str:
+        return ablate(recipe(), drawn, tmp_path / "out", [f"data.quarantine=null,{file}"], cache=cache)
+
+    file.write_text("\n".join(["id", ids[0]]), encoding="utf-8")
+    asked()
+    assert "nothing was computed" in asked()
+    file.write_text("\n".join(["id", *ids]), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"holds another question \(different: arms\)"):
         asked()
 
 

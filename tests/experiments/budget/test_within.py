@@ -18,10 +18,8 @@ from medalist.errors import MedalistError, RecipeError, StoreError
 from medalist.experiments.budget import journal, within
 from medalist.experiments.budget.child import DONE, FAILED, Ended
 from medalist.experiments.budget.clock import Clock
-from medalist.experiments.budget.steps import Asked
 from medalist.experiments.budget.within import _gained, run_within
 from medalist.pipeline.predict import predict
-from medalist.pipeline.way import read
 from medalist.recipe import Recipe, load_recipe
 
 
@@ -96,22 +94,6 @@ def test_the_folder_is_the_best_run(competition: Path, cache: Path, tmp_path: Pa
     spawned.clear()
     again = run_within(recipe(), competition, out, clock(), cache=cache, say=said.append)
     assert spawned == [] and held(out)["steps"] == found["steps"] and again.splitlines()[0].startswith("step")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "views", "runtime"),
-    [((), 4, "measured"), (("views=[center]",), 1, "measured"), (("runtime=torch_f32",), 4, "torch_f32")],
-)
-def test_runtimes_are_measured_where_all_views_together_are_worth_it(
-    competition: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...], views: int, runtime: str
-) -> None:
-    asked = load_recipe(None, overrides, metric="accuracy", backbones=["embedded"])
-    plan = Asked(asked, frozenset(asked.model_fields_set), higher=True)
-    images = len(read(asked, competition))
-    monkeypatch.setattr(within, "WORTH_MEASURING", views * images)
-    assert within._settled(plan, competition).recipe.runtime == runtime
-    monkeypatch.setattr(within, "WORTH_MEASURING", views * images + 1)
-    assert within._settled(plan, competition) == plan
 
 
 def test_predict_on_a_blend_that_became_the_incumbent(

@@ -71,7 +71,7 @@ def test_diff_tells_recipe_score_and_images(three: Path) -> None:
     told = diff(three / "b", three / "c")
     (field, b_N), (_, c_N) = unseen_answers(three / "b"), unseen_answers(three / "c")
     b, c = b_N == field.truth.labels, c_N == field.truth.labels
-    assert 'recipe: 1 keys differ\n  heads: ["ridge"] -> ["knn(k=1)"]' in told
+    assert 'recipe: 1 key differs\n  heads: ["ridge"] -> ["knn(k=1)"]' in told
     assert f"{(c.mean() - b.mean()):+.4f} +- " in told
     assert (
         f"right: both {(b & c).sum()}, only {three / 'b'} {(b & ~c).sum()}, only {three / 'c'} {(c & ~b).sum()}" in told
@@ -131,3 +131,18 @@ def test_cheaper_and_as_good_is_said(bring: Import, tmp_path: Path, seconds: flo
 
 def test_one_run_is_the_only_one(bring: Import, tmp_path: Path) -> None:
     assert "the only one" in best([bring("one", seed=1)], cache=tmp_path / "cache")
+
+
+def test_other_folds_are_told(contest: Any, bring: Import) -> None:
+    one, two = bring("one", seed=1), bring("two", seed=1, folds=contest.folds(5))
+    told = diff(one, two)
+    assert "WARNING: " in told and "of these images lie in other folds" in told
+    assert "WARNING" not in diff(one, one)
+
+
+def test_the_same_answers_are_one_choice(bring: Import, tmp_path: Path) -> None:
+    for name in ("one", "again", "once-more"):
+        bring(name, 2.0, seed=1)
+    bring("other", 1.0, seed=2)
+    told = best([tmp_path], cache=tmp_path / "cache")
+    assert "with the choice among 2 counted" in told and "2 runs have the same answers as another" in told

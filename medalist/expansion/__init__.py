@@ -1,0 +1,1 @@
+"""More images from outside: where they are found, how they are fetched, which are kept, whether they helped."""

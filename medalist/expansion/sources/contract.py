@@ -1,0 +1,40 @@
+"""What every source keeps to, and the registry.
+
+A source is `(queries, web, *, own options) -> {label: images}`. `queries` says what to ask for each class that is
+wanted, label -> text; a source that has labels of its own (a folder, a list) takes the labels alone, and gives images
+under two or more of them as one label joined by `|`. Images come as a lazy stream of `Found`, best first; a stream that
+is not drawn from asks nothing, and one that is drawn from waits as its service demands. `web` says who asks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+
+from medalist.errors import RecipeError
+from medalist.expansion.found import Found
+from medalist.expansion.web import Web
+from medalist.registry import Bound, Registry
+
+Streams = dict[str, Iterator[Found]]
+Source = Callable[..., Streams]
+sources: Registry[Source] = Registry("source")
+
+
+def search(source: Bound[Source], queries: Mapping[str, str], web: Web) -> Streams:
+    """Ask a source that was bound from its call.
+
+    Raises:
+        RecipeError: an option is missing or wrong, or there is no contact. DataError: a folder or list is at fault.
+    """
+    try:
+        inspect.signature(source.function).bind(queries, web, **source.arguments)
+    except TypeError as error:
+        raise RecipeError(f"source {source.text}: {error}; see docs/EXPANDING.md for its options") from error
+    streams: Streams = source(queries, web)
+    return streams
+
+
+def wanted(label: str, queries: Mapping[str, str]) -> bool:
+    """Whether a label that a list gives is one of those asked for, or several of them joined by `|`."""
+    return label in queries or all(tag in queries for tag in label.split("|"))

@@ -1,0 +1,189 @@
+"""Findings, experiments, ensembles, times, licences and the write-up: what the record holds is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medalist.errors import DataError
+from medalist.experiments.folder import asking, finish
+from medalist.fitted import Fitted
+from medalist.pipeline.audit import audit
+from medalist.pipeline.ruling.disclosure import save_disclosure
+from medalist.pipeline.ruling.used import Images, Used
+from medalist.recipe import load_recipe
+from medalist.report.ensemble import ensemble, weights_of
+from medalist.report.experiment import experiment, experiment_of, sentences
+from medalist.report.findings import findings, read_findings
+from medalist.report.learning import learning
+from medalist.report.licences import licences, licences_of
+from medalist.report.seen import Seen, look
+from medalist.report.stages import clock, stages
+from medalist.report.thumbnails import Thumbnails
+from medalist.report.writeup import markdown, paragraphs, writeup
+
+
+@pytest.fixture
+def seen(lab: Any, tmp_path: Path) -> Seen:
+    notes = ["blend does not beat its best member, member 0, by more than noise"]
+    return look(lab.run(tmp_path / "run", lab.labels(160, 3), ["cat", "dog", "owl"], num_test=30, notes=notes))
+
+
+def test_what_check_finds_is_shown(
+    seen: Seen, dataset: tuple[Path, list[str], np.ndarray, list[str]], tmp_path: Path
+) -> None:
+    recipe = load_recipe(None, (), metric="accuracy")
+    audit(recipe, dataset[0], cache=tmp_path / "cache", out=tmp_path / "found")
+    section = findings(seen, tmp_path / "found", Thumbnails(dataset[0], {}))
+    assert section is not None
+    rows = read_findings(tmp_path / "found")
+    assert {row["kind"] for row in rows} == {"tiny"} and f"tiny: {len(rows)}" in section.body
+    assert "thumbnails/" in section.body and "&lt;script&gt;" in section.body and "<script>" not in section.body
+
+
+def test_a_folder_without_findings_is_refused(seen: Seen, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="medalist check DATA --out"):
+        findings(seen, tmp_path, None)
+    (tmp_path / "findings.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="lacks columns"):
+        findings(seen, tmp_path, None)
+
+
+def test_what_was_left_out_is_listed(seen: Seen) -> None:
+    assert findings(seen, None, None) is None
+    (seen.folder / "rejected.csv").write_text("path,reason\n<b>.jpg,the file is empty\n")
+    section = findings(seen, None, None)
+    assert section is not None and "&lt;b&gt;.jpg" in section.body and "Left out: 1" in section.body
+
+
+def test_an_arm_knows_its_experiment(tmp_path: Path) -> None:
+    with asking(tmp_path / "exp", {"question": "rank"}):
+        (tmp_path / "exp" / "arms" / "one").mkdir(parents=True)
+        Image.new("RGB", (20, 10)).save(tmp_path / "exp" / "chart.png")
+        finish(
+            tmp_path / "exp", {"verdict": "a wins <b>", "charts": ["chart.png"], "question": "rank"}, "a table\n& more"
+        )
+    assert experiment_of(tmp_path / "exp" / "arms" / "one") == tmp_path / "exp"
+    assert experiment_of(tmp_path / "exp") == tmp_path / "exp" and experiment_of(tmp_path) is None
+    pictures = Thumbnails(tmp_path, {})
+    section = experiment(tmp_path / "exp", pictures)
+    assert "Which backbone is best" in section.lead
+    assert "a wins &lt;b&gt;" in section.body and "a table\n&amp; more" in section.body
+    assert len(pictures.made) == 1 and 'alt="Chart chart' in section.body
+
+
+def test_only_charts_of_the_experiment_itself_are_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "secret.png")
+    with asking(tmp_path / "exp", {"question": "rank"}):
+        (tmp_path / "exp" / "link.png").symlink_to(tmp_path / "secret.png")
+        (tmp_path / "exp" / "broken.png").write_bytes(b"no picture")
+        named = ["../secret.png", str(tmp_path / "secret.png"), "link.png", "broken.png", "", "..", "a\0b.png"]
+        finish(tmp_path / "exp", {"charts": named}, "")
+    pictures = Thumbnails(tmp_path, {})
+    assert "<figure" not in experiment(tmp_path / "exp", pictures).body and pictures.made == {}
+
+
+def test_a_budgets_steps_are_sentences() -> None:
+    first = {"step": "rank a", "outcome": "first", "gain": None}
+    second = {"step": "fuse", "outcome": "not taken", "gain": 0.01, "gain_stderr": 0.02, "verdict": "equal"}
+    assert sentences({"steps": [first, second]}) == ["rank a: first", "fuse: not taken, gain +0.0100 ± 0.0200 (equal)"]
+
+
+def test_an_ensemble_tells_weights_and_likeness(seen: Seen) -> None:
+    section = ensemble(seen)
+    assert section is not None
+    for told in weights_of(seen.decision).values():
+        assert f"{told:.3f}" in section.body
+    assert "fitted on all rows" in section.lead and "correlation of errors" in section.body
+
+
+def test_members_that_are_gone_are_said_to_be(seen: Seen) -> None:
+    (seen.folder / "predictions" / "member-1" / "predictions.json").unlink()
+    section = ensemble(look(seen.folder))
+    assert section is not None and "no longer where they were" in section.lead
+
+
+def test_one_member_is_no_ensemble(lab: Any, tmp_path: Path) -> None:
+    assert ensemble(look(lab.run(tmp_path, lab.labels(60, 2), ["a", "b"], skills=[1.0]))) is None
+
+
+def test_times_are_a_bar_and_a_table(seen: Seen) -> None:
+    assert stages(seen) is None
+    seen.summary["seconds"] = {"embed": 90.0, "fit": 30.0, "total": 121.0}
+    section = stages(seen)
+    assert section is not None and "2 min 1 s" in section.body and "74.4 %" in section.body
+    assert clock(59.96) == "60.0 s" and clock(3600) == "1 h 0 min"
+
+
+def test_licences_come_from_cards_and_the_catalogue(seen: Seen, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"licence": "CC-BY-NC-4.0"}))
+    recipe = {"backbones": ["mine", "embedded", "resnet50.tv_in1k", "who"], "cards": str(tmp_path), "finetune": None}
+    told = licences_of(recipe)
+    assert told["mine"] == "CC-BY-NC-4.0" and told["resnet50.tv_in1k"] == "bsd-3-clause"
+    assert "not known" in told["who"] and "not known" not in told["embedded"]
+    assert licences(seen) is None
+    seen.recipe.update(recipe, rules={"external data": "allowed & <declared>"})
+    section = licences(seen)
+    assert section is not None and "forbidden" in section.body and "&lt;declared&gt;" in section.body
+
+
+def test_the_write_up_tells_the_record(seen: Seen) -> None:
+    told = dict(paragraphs(seen, None))
+    assert "160 labelled images of 3 classes" in told["The task"][0]
+    assert any(f"{seen.summary['score']:.4f} ± {seen.summary['score_stderr']:.4f}" in line for line in told["Result"])
+    assert any("we expect" in line for line in told["Result"])
+    assert any(line.startswith("Blend does not beat its best member") for line in told["What did not help"])
+    seen.recipe.update(
+        load_recipe(None, ["finetune={}"], metric="accuracy", backbones=("embedded",)).model_dump(mode="json")
+    )
+    models = " ".join(dict(paragraphs(seen, None))["Models"])
+    assert "fine-tuned embedded" in models and "adamw(weight_decay=0.05)" in models and "BatchNorm frozen" in models
+    assert "ridge and logistic" in models
+
+
+def test_what_is_from_outside_is_told(seen: Seen, tmp_path: Path) -> None:
+    assert "From outside and from the test set" not in dict(paragraphs(seen, None))
+    save_disclosure(Used(images=(Images("wiki <commons>", "CC-BY-4.0", 1234, ("Ann",)),)), (), seen.folder)
+    section = licences(seen)
+    assert section is not None and "wiki &lt;commons&gt;" in section.body and "1,234" in section.body
+    assert "extra.csv in the expansion" in section.body
+    seen.recipe.update(
+        extra=["/srv/alice b/more"], pseudo=0.9, suspects="drop(0.1)", data={"quarantine": "/srv/q.csv"}, leaks="use"
+    )
+    told = " ".join(dict(paragraphs(seen, None))["From outside and from the test set"])
+    assert "1,234 images of wiki <commons> besides, licence CC-BY-4.0" in told and "alice" not in told
+    for one in ("more/extra.csv", "pseudo-labels", "`drop(0.1)`", "quarantine", "leaks"):
+        assert one in told
+
+
+def test_markdown_takes_no_marks_from_names() -> None:
+    assert markdown([("A", ["*b* <c>"])]) == "## A\n\n\\*b\\* \\<c\\>\n"
+
+
+def test_the_write_up_is_there_to_copy(seen: Seen) -> None:
+    assert "## The task" in writeup(seen, None).body
+
+
+def test_curves_of_a_fine_tuning(seen: Seen) -> None:
+    assert learning(seen) is None
+    network = seen.folder / "tuned" / "tuned-a"
+    network.mkdir(parents=True)
+    for place in (0, 1, "refit"):
+        epochs = [
+            {"epoch": e, "train_loss": 1 / (e + 1), "loss": 2 / (e + 1), "metric": 0.5, "lr": 1.0} for e in range(3)
+        ]
+        (network / f"curves-{place}.json").write_text(json.dumps({"facts": {}, "epochs": epochs}))
+    states = ({"bias": np.zeros(2)}, {"bias": np.zeros(2)})
+    Fitted("tuned a", states, {}, {"epochs": [2, 3, 3]}).save(seen.folder / "fitted" / "tuned-a")
+    section = learning(seen)
+    assert section is not None and "training 0.3333, validation 0.6667" in section.body
+    assert section.body.count("<circle") == 4  # an epoch a fold, in both charts
+    assert "in sample" in section.lead
+    seen.recipe["finetune"] = {"steer": "fold"}
+    section = learning(seen)
+    assert section is not None and "too good" in section.lead
