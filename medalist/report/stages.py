@@ -9,6 +9,7 @@ from medalist.report.seen import Seen
 
 MEANING = {
     "read": "the dataset's files are listed and labelled",
+    "choose": "backbones named and their weights found; a hub may have been asked",
     "embed": "each image once through each backbone",
     "split": "duplicates and groups to folds",
     "fit": "heads, cross-validated",

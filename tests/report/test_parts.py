@@ -13,6 +13,7 @@ from PIL import Image
 from medalist.errors import DataError
 from medalist.experiments.folder import asking, finish
 from medalist.fitted import Fitted
+from medalist.ledger import STAGES
 from medalist.pipeline.audit import audit
 from medalist.pipeline.ruling.disclosure import save_disclosure
 from medalist.pipeline.ruling.used import Images, Used
@@ -23,7 +24,7 @@ from medalist.report.findings import findings, read_findings
 from medalist.report.learning import learning
 from medalist.report.licences import licences, licences_of
 from medalist.report.seen import Seen, look
-from medalist.report.stages import clock, stages
+from medalist.report.stages import MEANING, clock, stages
 from medalist.report.thumbnails import Thumbnails
 from medalist.report.writeup import markdown, paragraphs, writeup
 
@@ -187,3 +188,7 @@ def test_curves_of_a_fine_tuning(seen: Seen) -> None:
     seen.recipe["finetune"] = {"steer": "fold"}
     section = learning(seen)
     assert section is not None and "too good" in section.lead
+
+
+def test_every_stage_of_a_run_has_a_meaning() -> None:
+    assert [*MEANING, "total"] == [*STAGES]
