@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -104,11 +104,21 @@ def run(
         return
     from medalist.pipeline import run as go
 
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     with bars() as sink:
         work = partial(go, resolved, data, out, cache=cache, sink=sink, overwrite=overwrite)
-        summary = work() if int(os.environ.get("WORLD_SIZE", "1")) == 1 else as_rank(work)
+        summary = as_rank(work) if several else work()
     if summary is not None:
         print(summary.text(out))
+    if several:
+        end_at_once()
+
+
+def end_at_once() -> NoReturn:
+    """End this process of several, all being written: threads that a process group leaves may abort a usual end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def within(recipe: Recipe, data: Path, out: Path, budget: str, **options: Any) -> str:
