@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from medalist.errors import StoreError
 from medalist.evidence import BestOfMany, best_of_many, compare_arms
-from medalist.metrics import metrics
 from medalist.pipeline.decide import Truth
 from medalist.pipeline.outcome import unseen_answers
 from medalist.pipeline.records.entries import Entry, find
 from medalist.pipeline.records.index import Index
+from medalist.pipeline.records.listing import heading
 from medalist.store import hash_bytes
 
 MOST = 10  # others that are told
@@ -36,8 +35,6 @@ def best(places: Sequence[Path], *, cache: Path, arms: bool = False) -> str:
         StoreError: a place is no folder, or there is no finished run.
     """
     folders = find(places, arms=arms)
-    if not folders:
-        raise StoreError(f"no finished run in {', '.join(map(str, places))}; type: medalist run DATA --out OUT")
     index = Index(cache)
     entries, faults = index.entries(folders)
     index.close()
@@ -52,8 +49,7 @@ def _field(entry: Entry) -> tuple[str, str]:
 def _block(entries: Sequence[Entry]) -> Iterator[str]:
     """The best of R runs of the same rows, what that is worth, and the others against it."""
     metric = entries[0].metric
-    way = metrics.bind(metric).facts["better"]
-    yield f"{metric} ({way} is better) on {entries[0].num_rows} images, {len(entries)} run{'s' * (len(entries) > 1)}"
+    yield heading(entries)
     if copies := len(entries) - len(found := _distinct(entries)):
         yield f"  {copies} run{'s have' if copies > 1 else ' has'} the same answers as another and count no more"
     entries, answers = [entry for entry, _, _ in found], [answers_N for _, _, answers_N in found]

@@ -13,8 +13,9 @@ from typing import Any
 from medalist import ledger
 from medalist.errors import StoreError
 from medalist.pipeline.kept import FILE as TABLE
+from medalist.pipeline.kept import FOLDS, SCORED
 from medalist.pipeline.records.made import FILE as MADE
-from medalist.store import hash_json
+from medalist.store import hash_bytes, hash_json
 
 ARMS, QUESTION = "arms", "question.json"  # of an experiment
 
@@ -28,7 +29,8 @@ class Entry:
         kind: `run`, `import` or `blend`.
         metric: of the scores.
         score, stderr: on rows that were unseen by all that made the answers.
-        rows: hash of the scored rows, their labels and groups: runs with the same can be compared in full.
+        rows: hash of the scored rows, their labels, groups and folds: runs with the same can be compared in full, and
+            what another draw of folds does is in none of their differences.
         num_rows: how many those are.
         seconds: of all stages; None: not known (imports, blends).
         images_s: images a second through the backbones, of what was not in the bank; None: nothing was computed.
@@ -66,12 +68,16 @@ def find(places: Sequence[Path], *, arms: bool = False) -> list[Path]:
         arms: those of experiments too.
 
     Raises:
-        StoreError: a place is no folder.
+        StoreError: a place is no folder, or there is no finished run.
     """
     for place in places:
         if not place.is_dir():
             raise StoreError(f"{place} is no folder; name run folders, or folders that hold some")
-    return list(dict.fromkeys(folder for place in places for folder in _below(place, arms)))
+    found = list(dict.fromkeys(folder for place in places for folder in _below(place, arms)))
+    if not found:
+        more = "" if arms else " (add --arms for those of experiments)"
+        raise StoreError(f"no finished run in {', '.join(map(str, places))}{more}; type: medalist run DATA --out OUT")
+    return found
 
 
 def _below(place: Path, arms: bool) -> Iterator[Path]:
@@ -103,7 +109,7 @@ def read(folder: Path) -> Entry:
             metric=summary["metric"],
             score=summary["score"],
             stderr=summary["score_stderr"],
-            rows=hash_json([table["ids"], table["labels"], table["groups"]]),
+            rows=hash_json([*(table[name] for name in ("ids", "labels", "groups")), *_folds(own)]),
             num_rows=len(table["ids"]),
             seconds=summary["seconds"].get("total"),
             images_s=_pace(own / "events.jsonl"),
@@ -126,6 +132,12 @@ def with_public(entry: Entry) -> Entry:
 
 def _json(file: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_bytes()))
+
+
+def _folds(folder: Path) -> list[str]:
+    """Hashes of the fold files, of which one run has two where a fold was held out."""
+    files = [folder / name for name in (FOLDS, SCORED)]
+    return [hash_bytes(file.read_bytes()) for file in files if file.is_file()]
 
 
 def _ended(folder: Path) -> str:

@@ -9,7 +9,6 @@ from itertools import groupby
 from pathlib import Path
 
 from medalist.data.textfiles import guarded
-from medalist.errors import StoreError
 from medalist.metrics import metrics
 from medalist.pipeline.records.entries import Entry, find
 from medalist.pipeline.records.index import Index
@@ -38,9 +37,6 @@ def runs(places: Sequence[Path], *, cache: Path, arms: bool = False) -> tuple[li
         MismatchError: two runs of the same rows cannot be compared.
     """
     folders = find(places, arms=arms)
-    if not folders:
-        more = "" if arms else " (add --arms for those of experiments)"
-        raise StoreError(f"no finished run in {', '.join(map(str, places))}{more}; type: medalist run DATA --out OUT")
     index = Index(cache)
     try:
         entries, faults = index.entries(folders)
@@ -52,13 +48,9 @@ def runs(places: Sequence[Path], *, cache: Path, arms: bool = False) -> tuple[li
 def table(found: Sequence[Step], faults: Sequence[str] = ()) -> str:
     """A block for each metric and rows, a line a run in the order in which they ended, and what changed below it."""
     lines = list(faults)
-    for (metric, _), group in groupby(sorted(found, key=_field), key=_field):
+    for _, group in groupby(sorted(found, key=_field), key=_field):
         members = list(group)
-        way, many = metrics.bind(metric).facts["better"], "s" * (len(members) > 1)
-        lines += [
-            f"{metric} ({way} is better) on {members[0].entry.num_rows} images, {len(members)} run{many}",
-            *_block(members),
-        ]
+        lines += [heading([step.entry for step in members]), *_block(members)]
     compared = sum(step.gain is not None for step in found)
     if compared > 1:
         lines.append(
@@ -66,6 +58,13 @@ def table(found: Sequence[Step], faults: Sequence[str] = ()) -> str:
             " `medalist best` counts the choice among them"
         )
     return "\n".join(lines)
+
+
+def heading(entries: Sequence[Entry]) -> str:
+    """Of a block: runs of one metric on the same images in the same folds."""
+    metric, many = entries[0].metric, "s" * (len(entries) > 1)
+    way = metrics.bind(metric).facts["better"]
+    return f"{metric} ({way} is better) on {entries[0].num_rows} images in the same folds, {len(entries)} run{many}"
 
 
 def _field(step: Step) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_runs_are_found_and_those_of_experiments_where_asked(bring: Import, tmp_
         find([tmp_path / "nowhere"])
 
 
-def test_what_is_read_is_what_the_folder_says(bring: Import) -> None:
+def test_what_is_read_is_what_the_folder_says(bring: Import, contest: Any) -> None:
     folder = bring("one", seed=1)
     entry, summary = read(folder), json.loads((folder / "summary.json").read_bytes())
     assert (entry.kind, entry.metric, entry.num_rows, entry.submission) == ("import", "log_loss", 160, True)
@@ -43,6 +44,7 @@ def test_what_is_read_is_what_the_folder_says(bring: Import) -> None:
     assert entry.keys["(name)"] == '"one"' and entry.seconds is None and entry.images_s is None
     assert entry.ended == json.loads((folder / "made.json").read_bytes())["ended"]
     assert entry.rows == read(bring("two", seed=2)).rows
+    assert entry.rows != read(bring("three", seed=1, folds=contest.folds(5))).rows  # the same images in other folds
 
 
 def test_a_public_score_comes_later(bring: Import) -> None:
