@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medalist.backbones.taps import tap
 from medalist.errors import BackboneError, near
-from medalist.store import hash_bytes
+from medalist.store import hash_bytes, hash_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +27,8 @@ class Backbone:
 
     Args:
         name: the card's, or timm's with the pretrained tag.
-        weights_hash: SHA-256 of the weights file; verified when the network is built.
+        weights_hash: SHA-256 of the weights file, which is verified when the network is built; where its channels are
+            turned, of that and the order.
         preprocessing: JSON: the fields of `data.decode.Preprocessing`; from the weights, never a default.
         num_features: D, length of a feature vector.
         num_classes: outputs of the classifier that the weights hold; 0: none.
@@ -80,6 +82,7 @@ class Timm:
         file: with the weights; None: they are drawn at random.
         sha256: of the file; of drawn ones: of all that they depend on.
         seed: of drawn ones.
+        channels: the order in which the weights want them; networks are built for `rgb` whatever it is.
     """
 
     model: str
@@ -87,20 +90,34 @@ class Timm:
     file: Path | None
     sha256: str
     seed: int = 0
+    channels: str = "rgb"
 
 
-def override(backbone: Backbone, *, size: int | None = None, resize: str | None = None) -> Backbone:
+def override(
+    backbone: Backbone,
+    *,
+    size: int | None = None,
+    resize: str | None = None,
+    channels: str | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Backbone:
     """The same weights on images prepared otherwise, such as write-up 2's 299 pixels, squashed.
 
     Args:
         backbone: any; its network must accept the size (convolutional ones do).
         size: height and width of the input, in pixels.
         resize: `crop` (keep the aspect, cut the centre), `squash` or `letterbox`.
+        channels: `rgb` or `bgr`, the order in which the weights want them; see `in_order`.
+        mean, std: of red, green and blue in [0, 1], subtracted and divided by.
 
     Raises:
         BackboneError: a size below 32, or an unknown way to resize.
     """
+    if channels is not None:
+        backbone = in_order(backbone, channels)
     changed = dict(backbone.preprocessing)
+    changed |= {name: list(value) for name, value in (("mean", mean), ("std", std)) if value is not None}
     if size is not None:
         if size < 32:
             raise BackboneError(f"{backbone.name}: an input of {size} pixels is too small; expected 32 or more")
@@ -111,6 +128,24 @@ def override(backbone: Backbone, *, size: int | None = None, resize: str | None 
         # A squashed or letterboxed image is wanted whole.
         changed |= {"resize": resize} if resize == "crop" else {"resize": resize, "crop_pct": 1.0}
     return replace(backbone, preprocessing=changed)
+
+
+def in_order(backbone: Backbone, channels: str) -> Backbone:
+    """The same weights, fed blue first (`bgr`, as OpenCV reads and Caffe trained) or red first (`rgb`).
+
+    Images stay red, green, blue all the way: the first layer's kernels and the weights' own mean and deviation are
+    turned instead, which is the same and costs nothing.
+    """
+    source: Timm = backbone.build.keywords["source"]  # type: ignore[attr-defined]  # a partial of build_timm
+    if channels == source.channels:
+        return backbone
+    how = backbone.preprocessing
+    return replace(
+        backbone,
+        weights_hash=source.sha256 if channels == "rgb" else hash_json([source.sha256, channels]),
+        preprocessing={**how, "mean": how["mean"][::-1], "std": how["std"][::-1]},
+        build=partial(backbone.build, source=replace(source, channels=channels)),
+    )
 
 
 def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
@@ -167,6 +202,8 @@ def build_timm(
             `num_features`.
     """
     network = _timm_network(name, source, num_classes)
+    if source.channels == "bgr":
+        _turn(network, name)
     plain = taps == ("pooled",)
     got = cut_classifier(network) if plain else _pooled_width(network)
     if got != num_features:
@@ -196,6 +233,24 @@ def _timm_network(name: str, source: Timm, num_classes: int) -> Any:
         raise BackboneError(
             f"{name}: the weights do not fit timm's {source.model!r} with {source.kwargs}: {error}"
         ) from error
+
+
+def _turn(network: Any, name: str) -> None:
+    """Turn the kernels of whatever sees the image, so that red first gives what blue first gave."""
+    import timm.data
+    import torch
+
+    network.eval()
+    shape = timm.data.resolve_model_data_config(network)["input_size"]
+    image_B3HW = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        want = network(image_B3HW.flip(1))
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.in_channels == 3 and module.groups == 1:
+                module.weight.copy_(module.weight.flip(1))
+        close = torch.allclose(network(image_B3HW), want, rtol=1e-3, atol=1e-3)
+    if not close:
+        raise BackboneError(f"{name}: its first layer cannot be turned for channels=bgr; leave that key out")
 
 
 def _draw(source: Timm, num_classes: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from medalist.backbones.backbone import Backbone, Timm, build_timm
+from medalist.backbones.backbone import Backbone, Timm, build_timm, in_order
 from medalist.errors import BackboneError
 
 CARDS = "MEDALIST_CARDS"
@@ -29,8 +29,9 @@ class Card(BaseModel):
     timm_model: str = Field(min_length=1, description="timm architecture, without a pretrained tag")
     timm_kwargs: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of timm.create_model")
     input_size: tuple[Literal[3], int, int] = Field(description="3, height, width in pixels")
-    mean: Channels = Field(description="of each channel in [0, 1], subtracted")
-    std: Channels = Field(description="of each channel in [0, 1], divided by")
+    channels: Literal["rgb", "bgr"] = Field("rgb", description="the order in which the weights want them")
+    mean: Channels = Field(description="of each channel in [0, 1], subtracted; in that order")
+    std: Channels = Field(description="of each channel in [0, 1], divided by; in that order")
     interpolation: Literal["bilinear", "bicubic"] = Field(description="of the resize")
     crop_pct: float = Field(gt=0, le=1, description="share of the resized short side that the centre crop keeps")
     resize: Literal["crop", "squash", "letterbox"] = Field(
@@ -114,7 +115,7 @@ def open_card(path: Path, *, source: str = "card") -> Backbone:
     )
     provenance = {"timm_model": card.timm_model, "timm_kwargs": card.timm_kwargs, **(card.model_extra or {})}
     provenance |= {"published": card.published.isoformat()} if card.published else {}
-    return Backbone(
+    plain = Backbone(
         name=card.name,
         weights_hash=card.sha256,
         preprocessing=card.preprocessing,
@@ -126,6 +127,7 @@ def open_card(path: Path, *, source: str = "card") -> Backbone:
         provenance=provenance,
         build=build,
     )
+    return in_order(plain, card.channels)
 
 
 def cards_folder(cards: Path | None) -> Path | None:

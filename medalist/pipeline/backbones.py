@@ -14,7 +14,7 @@ def open_backbones(recipe: Recipe) -> list[Backbone]:
     """The recipe's backbones in its order, preprocessing overridden where it says so; each in every size."""
     cards = Path(recipe.cards) if recipe.cards else None
     return [
-        override(open_backbone(name, cards=cards), size=size, resize=recipe.resize)
+        _prepared(recipe, open_backbone(name, cards=cards), size)
         for name in recipe.backbones
         for size in recipe.size or (None,)
     ]
@@ -27,7 +27,13 @@ def tuned_backbones(recipe: Recipe) -> list[Backbone]:
     cards = Path(recipe.cards) if recipe.cards else None
     size = recipe.finetune.size or next(iter(recipe.size), None)
     names = recipe.finetune.backbones or recipe.backbones
-    return [override(open_backbone(name, cards=cards), size=size, resize=recipe.resize) for name in names]
+    return [_prepared(recipe, open_backbone(name, cards=cards), size) for name in names]
+
+
+def _prepared(recipe: Recipe, backbone: Backbone, size: int | None) -> Backbone:
+    return override(
+        backbone, size=size, resize=recipe.resize, channels=recipe.channels, mean=recipe.mean, std=recipe.std
+    )
 
 
 def weights_of(recipe: Recipe) -> dict[str, str]:

@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from medalist.store import hash_json
 
 
+Moments = tuple[
+    Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]
+]
+
+
 class Section(BaseModel):
     """A part of a recipe: frozen, and a key it does not know is an error."""
 
@@ -208,6 +213,13 @@ class Recipe(Section):
         (), description="input side in pixels, or several; empty: the weights' own"
     )
     resize: Literal["crop", "squash", "letterbox"] | None = Field(None, description="null: the weights' own")
+    channels: Literal["rgb", "bgr"] | None = Field(
+        None, description="in which the weights want them; null: the weights' own"
+    )
+    mean: Moments | None = Field(
+        None, description="of red, green and blue in [0, 1], subtracted; one number for all; null: the weights' own"
+    )
+    std: Moments | None = Field(None, description="of each, divided by; null: the weights' own")
     views: tuple[str, ...] = Field(("center", "flip"), description="ways to show an image; each costs a pass")
     fuse: Literal["features", "answers"] = Field(
         "features", description="views side by side as features, or each answered by itself, the answers weighed"
@@ -262,6 +274,18 @@ class Recipe(Section):
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):
             raise ValueError("holds an entry twice")
+        return value
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _one_is_all(cls, value: Any) -> Any:
+        return (value,) * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("std")
+    @classmethod
+    def _divides(cls, value: Moments | None) -> Moments | None:
+        if value is not None and min(value) <= 0:
+            raise ValueError("must be above 0")
         return value
 
     @field_validator("counts", mode="before")

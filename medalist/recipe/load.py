@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -37,12 +38,14 @@ def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (),
         source: a packaged recipe's name (`cats-dogs`), a YAML file, or None for the defaults.
         overrides: `key=value` with dots for sections and YAML values: `folds.k=10`, `heads=[ridge, knn]`; of one key
             the last counts. A whole section takes the source's place, and keys of it that were typed before stay.
+            `slips=true` first lays what stands under the source's `slips` over it.
         keys: top-level keys with Python values; None is passed over.
 
     Raises:
         RecipeError: all faults at once, each with the key, what was got and the near name.
     """
     tree = _read(source) if source is not None else {}
+    overrides = _with_slips(tree.pop("slips", {}), overrides, source)
     for key, value in keys.items():
         if value is not None:
             tree[key] = value
@@ -51,6 +54,19 @@ def load_recipe(source: str | Path | None = None, overrides: Sequence[str] = (),
         return Recipe.model_validate(tree)
     except ValidationError as error:
         raise RecipeError("\n".join(["the recipe has faults:", *faults_of(error)])) from error
+
+
+def _with_slips(slips: Any, overrides: Sequence[str], source: str | Path | None) -> list[str]:
+    """The overrides, `slips=true` replaced by what a write-up's code did against its words: `{key: value}`."""
+    asked = [_parsed(override)[1] for override in overrides if override.partition("=")[0].strip() == "slips"]
+    rest = [override for override in overrides if override.partition("=")[0].strip() != "slips"]
+    if not isinstance(slips, dict) or any(value not in (True, False) for value in asked):
+        raise RecipeError("slips: keys and values in a recipe's file, and slips=true to lay them over it")
+    if not asked or not asked[-1]:
+        return rest
+    if not slips:
+        raise RecipeError(f"slips=true: {source or 'the default recipe'} has none; `medalist recipes` tells which have")
+    return [*(f"{key}={json.dumps(value)}" for key, value in slips.items()), *rest]
 
 
 def packaged_recipes() -> list[str]:
