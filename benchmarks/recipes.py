@@ -3,9 +3,9 @@
     python benchmarks/recipes.py --data ROOT --cards DIR [--budget 5m] [--names characters,tags] [--out DIR]
 
 The classic ways are shortened for MobileNets on small sets by the overrides below; ours is `medalist run --recipe NAME
---budget` with the same cards. All runs of a set share one feature bank. Differences are paired by image on the rows that
-both were scored on, positive where ours, or the way without slips, is better; p is of one comparison each. `chosen`
-marks a way that keeps the epoch which is best on the rows that score it, as its author did: too good, by nature.
+--budget` with all cards. Runs of a set share one feature bank. Differences to the classic way are paired by image on the
+rows that both were scored on, positive where the way of that line is better; each is one comparison by itself. `chosen`
+marks a way that is steered by the rows that score it, as its author's was: too good, by nature.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--ways", default="classic,slips,ours", help="which of them, with commas")
     parser.add_argument("--out", type=Path, help="keep the runs here; what is there is not run again")
     arguments = parser.parse_args()
-    print(f"{'recipe':22s}{'set':16s}{'score':>20s}{'rows':>7s}{'seconds':>9s}   against the classic way")
+    print(f"{'recipe':26s}{'set':16s}{'score':>20s}{'seconds':>9s}   against the classic way")
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.names.split(","):
             for line in lines(name, arguments, (arguments.out or Path(folder)) / name):
@@ -113,7 +113,7 @@ def line(name: str, way: str, seconds: float, out: Path) -> str:
     from medalist.pipeline.paired import pair
 
     what, summary = WRITE_UPS[name], summary_of(out / way)
-    gap, rows = "", f"{summary['num_scored']:7d}" if "num_scored" in summary else ""
+    gap = ""
     if way != "classic" and (out / "classic" / "summary.json").exists():
         both = pair(out / way, out / "classic")
         found = both.compare(what.metric)
@@ -121,7 +121,7 @@ def line(name: str, way: str, seconds: float, out: Path) -> str:
     chosen = " chosen" if what.chosen and way != "ours" else ""
     title = name if way == "ours" else f"{name}-classic{' slips' * (way == 'slips')}"
     score = f"{summary['score']:.4f} +- {summary['score_stderr']:.4f}"
-    return f"{title:22s}{what.data:16s}{score:>20s}{rows:>7s}{seconds:9.0f}   {gap}{chosen}"
+    return f"{title:26s}{what.data:16s}{score:>20s}{seconds:9.0f}   {gap}{chosen}"
 
 
 def spawned(words: list[str], out: Path, cache: Path) -> float:

@@ -100,5 +100,5 @@ def advice(share: float) -> str:
         return f"near your images'; keep it all the same (swapped, inputs would move by {share:.0%} of their size)"
     return (
         f"keep it: with your images' moments in its place inputs would move by {share:.0%} of their size, which these"
-        " weights never saw; your images' own are for training from scratch"
+        " weights never saw; your images' own (mean=, std=) are for training from scratch"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from medalist.errors import StoreError
-from medalist.recipe.load import load_recipe, packaged_recipes, packaged_text
+from medalist.recipe.load import load_recipe, packaged_recipes, packaged_text, slips_of
 from medalist.store import write_atomic
 
 
@@ -32,7 +33,8 @@ def header_of(text: str) -> Header:
     Args:
         text: YAML that begins with a comment: sentences, a line `medalist run ...`, and `Measured: ...`.
     """
-    lines = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    lines = [line.removeprefix("#").strip() for line in comment]
     at = next((place for place, line in enumerate(lines) if line.startswith("medalist run ")), len(lines))
     told = " ".join(lines[at + 1 :]).partition("Measured: ")[2]
     first = re.split(r"(?<=[.:]) ", " ".join(lines[:at]), maxsplit=1)[0]
@@ -49,6 +51,8 @@ def listed() -> str:
             f"    {header.command}",
             f"    measured: {header.measured}",
         ]
+        if slips := slips_of(packaged_text(name)):
+            blocks.append(f"    slips=true, as its code did it: {', '.join(slips)}")
     return "\n".join([*blocks, "medalist new NAME my.yaml: a copy to change; medalist run DATA --recipe my.yaml"])
 
 

@@ -88,6 +88,12 @@ def packaged_text(name: str) -> str:
     return (resources.files("medalist") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+def slips_of(text: str) -> dict[str, Any]:
+    """What stands under `slips` of a recipe's YAML: key -> value."""
+    slips: dict[str, Any] = _parse(text).get("slips", {})
+    return slips
+
+
 def _read(source: str | Path) -> dict[str, Any]:
     file = Path(source)
     if file.suffix in (".yaml", ".yml"):

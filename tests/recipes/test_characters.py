@@ -64,7 +64,7 @@ def test_the_numbers_are_the_write_up_s() -> None:
     ]
     assert {phase.schedule for phase in tune.phases} == {"constant"}
     assert (tune.optimiser, tune.batch, tune.augment) == ("adam", 50, "brightness(limit=0.05)")
-    assert (tune.head, tune.start, tune.batchnorm) == ("linear", "random", "affine-frozen")
+    assert (tune.head, tune.start, tune.batchnorm) == ("linear", "random", "frozen")
     assert (tune.steer, tune.refit) == ("fold", "continue")
 
 

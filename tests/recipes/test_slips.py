@@ -14,6 +14,8 @@
     5         labels of four files appended to each other          pipeline/test_join: what_does_not_fit_is_refused
     5         the fused model unused                               test_flowers: the_classic_way_runs_end_to_end
 
+What can be repeated at little cost is repeated when it is asked for, and never else: `slips=true`.
+
 Axes: N images, B batch, H W pixels.
 """
 
@@ -30,10 +32,14 @@ from PIL import Image
 
 from medalist.backbones import open_backbone
 from medalist.backbones.backbone import override
+from medalist.backbones.runtimes import open_runtime
 from medalist.data.pixels import Pixels
+from medalist.errors import RecipeError
 from medalist.features.bank import FeatureBank
 from medalist.features.column import Look
 from medalist.features.extract import embed
+from medalist.recipe import load_recipe, packaged_recipes
+from medalist.recipe.load import packaged_text, slips_of
 from medalist.store import hash_bytes
 from medalist.training.feeds import Images
 from medalist.training.finetune import Training, finetune
@@ -64,6 +70,64 @@ def images(tmp_path: Path, draw: Callable[..., None]) -> Images:
         cache=tmp_path / "cache",
         workers=0,
     )
+
+
+CLASSIC = [name for name in packaged_recipes() if name.endswith("-classic")]
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_slips_are_made_when_asked_for_alone(name: str) -> None:
+    """They lay what stands under `slips` over the recipe, and an override over that."""
+    said = slips_of(packaged_text(name))
+    meant = load_recipe(name).model_dump(mode="json")
+    assert load_recipe(name, ["slips=false"]).model_dump(mode="json") == meant
+    if not said:
+        with pytest.raises(RecipeError, match=f"{name} has none"):
+            load_recipe(name, ["slips=true"])
+        return
+    slipped = load_recipe(name, ["slips=true"]).model_dump(mode="json")
+    assert changed(meant, slipped) == set(said)
+    key, value = next(iter(SLIPS_MENDED[name].items()))
+    assert changed(meant, load_recipe(name, ["slips=true", f"{key}={value}"]).model_dump(mode="json")) == (
+        set(said) - {key}
+    )
+
+
+SLIPS_MENDED = {
+    "cats-dogs-classic": {"channels": "null"},
+    "characters-classic": {"finetune.batchnorm": "frozen"},
+    "flowers-classic": {"finetune.fuse": "features"},
+    "tags-classic": {"mean": "null"},
+}
+
+
+def changed(one: dict[str, Any], other: dict[str, Any], inside: str = "") -> set[str]:
+    """Keys in which two recipes differ, with dots."""
+    found = set[str]()
+    for key in one:
+        if isinstance(one[key], dict) and isinstance(other[key], dict):
+            found |= changed(one[key], other[key], f"{inside}{key}.")
+        elif one[key] != other[key]:
+            found.add(f"{inside}{key}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "override"), [("cats-dogs-classic", "slips=often"), ("cats-dogs", "slips=true"), (None, "slips=true")]
+)
+def test_slips_that_are_none_are_told(source: str | None, override: str) -> None:
+    with pytest.raises(RecipeError, match="slips"):
+        load_recipe(source, [override], metric="log_loss")
+
+
+def test_blue_for_red_is_asked_for_or_not_done(images: Images) -> None:
+    """With `channels=bgr` a red image gives what the network makes of a blue one; without, what it makes of red."""
+    side = images.backbone.preprocessing["height"]
+    red_BHWC, blue_BHWC = (np.zeros((1, side, side, 3), np.uint8) for _ in range(2))
+    red_BHWC[..., 0] = blue_BHWC[..., 2] = 200
+    plain, slipped = open_runtime(images.backbone), open_runtime(override(images.backbone, channels="bgr"))
+    np.testing.assert_allclose(slipped(red_BHWC), plain(blue_BHWC), rtol=2e-3, atol=1e-3)
+    assert np.abs(plain(red_BHWC) - plain(blue_BHWC)).max() > 0.01
 
 
 def plan(augment: str = "", epochs: int = 1) -> Plan:
