@@ -3,9 +3,9 @@
     python benchmarks/recipes.py --data ROOT --cards DIR [--budget 5m] [--names characters,tags] [--out DIR]
 
 The classic ways are shortened for MobileNets on small sets by the overrides below; ours is `medalist run --recipe NAME
---budget` with all cards. Runs of a set share one feature bank. Differences to the classic way are paired by image on the
-rows that both were scored on, positive where the way of that line is better; each is one comparison by itself. `chosen`
-marks a way that is steered by the rows that score it, as its author's was: too good, by nature.
+--budget` with all cards. Runs of a set share one feature bank. Differences to the classic way are paired by image on
+the rows that both were scored on, positive where the way of that line is better; each is one comparison by itself.
+`chosen` marks a way that is steered by the rows that score it, as its author's was: too good, by nature.
 """
 
 from __future__ import annotations
