@@ -90,7 +90,7 @@ def main() -> None:
 
 def lines(name: str, arguments: argparse.Namespace, out: Path) -> list[str]:
     """A write-up: its classic way, its slips, ours."""
-    what, told = WRITE_UPS[name], []
+    what, told = WRITE_UPS[name], list[str]()
     cards = [word for card in what.cards for word in ("--backbone", card)]
     every = [word for card in sorted(arguments.cards.glob("*.json")) for word in ("--backbone", card.stem)]
     ways = {
