@@ -48,7 +48,7 @@ WRITE_UPS = {
         "grocery81",
         "accuracy",
         ONE,
-        (*HELD_OUT, "size=128", *(f"finetune.phases[{place}].train=last 25 %" for place in range(3))),
+        (*HELD_OUT, *(f"finetune.phases[{place}].train=last 25 %" for place in range(3))),
         chosen=True,
     ),
     "cats-dogs": WriteUp("cats-dogs", "log_loss", TWO, ()),

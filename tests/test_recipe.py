@@ -24,6 +24,14 @@ def test_one_name_is_a_list_of_one() -> None:
     assert load_recipe(None, ["heads=ridge"], metric="accuracy").heads == ("ridge",)
 
 
+def test_one_number_is_that_of_all_channels() -> None:
+    recipe = load_recipe(None, ["mean=0", "std=[1, 0.5, 0.25]"], metric="accuracy")
+    assert (recipe.mean, recipe.std) == ((0.0, 0.0, 0.0), (1.0, 0.5, 0.25))
+    for slip in ("std=0", "mean=2", "mean=[0, 0]", "std=true"):
+        with pytest.raises(RecipeError, match=slip.partition("=")[0]):
+            load_recipe(None, [slip], metric="accuracy")
+
+
 def test_all_faults_are_told_at_once_with_the_near_key() -> None:
     with pytest.raises(RecipeError) as error:
         load_recipe(None, ["folds.k=1", "head=ridge", "data.positiv=dog"], metric="accuracy")

@@ -213,7 +213,7 @@ class Recipe(Section):
     )
     resize: Literal["crop", "squash", "letterbox"] | None = Field(None, description="null: the weights' own")
     channels: Literal["rgb", "bgr"] | None = Field(
-        None, description="in which the weights want them; null: the weights' own"
+        None, description="the order in which the weights want them; null: the weights' own"
     )
     mean: Moments | None = Field(
         None, description="of red, green and blue in [0, 1], subtracted; one number for all; null: the weights' own"
