@@ -69,7 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_can_be_typed(page: str, home: Path, tmp_path: Path, draw: Callable[[Path, str], None]) -> None:
     draw(tmp_path, page)
