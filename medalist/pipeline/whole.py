@@ -35,7 +35,7 @@ from medalist.pipeline.ruling.used import used_by
 from medalist.pipeline.stale import torn
 from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
-from medalist.progress import Sink, fan_out, jsonl, stage
+from medalist.progress import PACE, Event, Sink, fan_out, jsonl, pace, stage
 from medalist.recipe import Recipe
 from medalist.store import failpoint, write_atomic
 
@@ -49,11 +49,20 @@ FINAL = {
 
 @dataclass
 class Log:
-    """Where a run's events go, the wall seconds of its stages, and its notes for people."""
+    """Where a run's events go, the wall seconds of its stages, their paces, and its notes for people."""
 
     sink: Sink
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    paces: list[dict[str, Any]] = field(default_factory=list)
+    stage: str = ""
+
+    def hear(self, event: Event) -> None:
+        """Keep paces, each with the stage that it is of."""
+        if event.stage == PACE:
+            self.paces.append({"stage": self.stage, **event.note["pace"]})
+        elif event.stage in ledger.STAGES and not event.total and not event.note:  # it begins
+            self.stage = event.stage
 
 
 def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwrite: bool) -> Summary:
@@ -64,7 +73,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
         table = way.read(recipe, root)
     check_table(recipe, table)
     with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
-        log.sink = fan_out(sink, jsonl(out / "events.jsonl"))
+        log.sink = fan_out(sink, jsonl(out / "events.jsonl"), log.hear)
         with stage("choose", log.sink, log.seconds):  # a hub that does not answer takes its time
             recipe = choose(recipe, log.notes)
             check_rules(recipe)
@@ -134,7 +143,17 @@ def summarise(
             *([_answered_by(recipe)] if len(features.test) else []),
         ),
         submission=SUBMISSION if len(features.test) else None,
+        paces=_paces(table, features, log),
     )
+
+
+def _paces(table: ImageTable, features: Features, log: Log) -> tuple[dict[str, Any], ...]:
+    """What each stage did to how many images a second: the stages that told it themselves, and the others as wholes."""
+    num_train, num_test = len(features.train), len(features.test)
+    wholes = {"read": len(table), "split": num_train, "decide": num_train + num_test, "submit": num_test}
+    told = [{"stage": name, **pace("", images, log.seconds[name])} for name, images in wholes.items()]
+    told = [*told, *log.paces]
+    return tuple(sorted(told, key=lambda one: ledger.STAGES.index(one["stage"])))
 
 
 def _answered_by(recipe: Recipe) -> str:
