@@ -32,6 +32,7 @@ WRITTEN = (
     "folds.csv",
     "scored.csv",
     "suspects.csv",
+    "leaks.csv",
     "decision.json",
     "unseen.npy",
     "rejected.csv",
@@ -56,7 +57,7 @@ class Summary:
         heads: of each member by itself its `score`, the score's `stderr`, and the score `in_sample` (None: not known).
         forecast: of the score on the test images: `score`, `stderr`, `interval95`, `num_test`; None without any.
         seconds: wall seconds a stage, with `embed` and `total`, of the process that finished the run.
-        images: images that the dataset names, training and test.
+        images: images that the dataset names, training and test; extra ones are not among them.
         rejected: files and rows left out; `rejected.csv` lists them with their reasons.
         notes: sentences for people: what was inferred, what fell back, licences.
         submission: the submission's file name, or None where the dataset has no test images.

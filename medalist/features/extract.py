@@ -60,6 +60,8 @@ def embed(
     spaces = [space for column in columns for space in column.spaces]
     facts = known_facts(root, paths, cache=cache)
     lacking, todo = _lacking(columns, facts)
+    asked = set(todo)
+    kept = sum(fact is not None and fact.ok and i not in asked for i, fact in enumerate(facts))
     note = {
         "known": len(paths) - len(todo),
         "damaged": [str(path) for path in bank.damaged],
@@ -82,10 +84,10 @@ def embed(
             for column in lacking:
                 column.finish_cell()
     if not todo:
-        tell_pace(sink, "", 0, 0.0, kept=len(paths))
+        tell_pace(sink, "", 0, 0.0, kept=kept)
     else:
         taken = time.perf_counter() - start
-        tell_pace(sink, "", len(todo), taken, kept=len(paths) - len(todo))
+        tell_pace(sink, "", len(todo), taken, kept=kept)
         tell_pace(sink, "reading and decoding", len(todo), decode_s / usable_cores())
         for name, (rows, busy_s) in lanes.busy.items():
             tell_pace(sink, name, rows, busy_s)

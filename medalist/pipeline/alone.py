@@ -73,7 +73,7 @@ def alone(
     in_sample = metric(y, chain.answers(found.state, run.fit_NC[:, None])) if run.fit_known else None
     told = estimate(metric, y, found.answers_N, groups=groups, seed=chain.seed, rounds=ROUNDS)
     inside = each_fold(metric, y, found.answers_N, fold_N)
-    return Alone(run, chain, found.states, told.score, told.stderr, in_sample, tuple(outside), tuple(inside))
+    return Alone(run, chain, found.states, told.score, told.stderr, in_sample, tuple(outside), inside)
 
 
 def against_best(
@@ -110,5 +110,6 @@ def _sentence(found: Comparison, chain: Chain, names: str) -> str:
         "worse": f"{chain.ensemble} is worse than its best member, {names}: {gap}; answer with that member alone",
     }.get(
         found.verdict,
-        f"{chain.ensemble} does not beat its best member, {names}, by more than noise: {gap}; that alone is simpler",
+        f"{chain.ensemble} does not beat its best member, {names}, by more than noise: {gap}; by what can be told, that"
+        " member alone would do as well",
     )

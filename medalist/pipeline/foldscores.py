@@ -52,7 +52,7 @@ def fold_scores(
     return told
 
 
-def each_fold(metric: str | Bound[Any], y: Any, answers_N: np.ndarray, fold_N: np.ndarray) -> list[float | None]:
+def each_fold(metric: str | Bound[Any], y: Any, answers_N: np.ndarray, fold_N: np.ndarray) -> tuple[float | None, ...]:
     """K scores, of the rows of each fold; None where the metric has none there.
 
     Args:
@@ -60,7 +60,9 @@ def each_fold(metric: str | Bound[Any], y: Any, answers_N: np.ndarray, fold_N: n
         y, answers_N, fold_N: as for `fold_scores`.
     """
     bound = metrics.bind(metric) if isinstance(metric, str) else metric
-    return [_score(bound, y[rows], answers_N[rows]) for rows in (np.flatnonzero(fold_N == k) for k in np.unique(fold_N))]
+    return tuple(
+        _score(bound, y[rows], answers_N[rows]) for rows in (np.flatnonzero(fold_N == k) for k in np.unique(fold_N))
+    )
 
 
 def _score(metric: Bound[Any], y: Any, answers: np.ndarray) -> float | None:

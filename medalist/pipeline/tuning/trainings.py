@@ -93,7 +93,7 @@ def run_one(
     ledger.write_json(tuning.folder / f"curves-{place}.json", {"facts": training.facts, "epochs": curves})
     shown = training.pace.get("images", 0)
     planned = (tuning.plan.epochs if until is None else until) * len(rows)
-    tell_pace(tuning.sink, name, shown, training.pace.get("seconds", 0.0), kept=max(planned - shown, 0))
+    tell_pace(tuning.sink, f"training {name}", shown, training.pace.get("seconds", 0.0), kept=max(planned - shown, 0))
     if training.pace:
         ledger.write_json(tuning.folder / f"pace-{place}.json", training.pace)
     return curves
