@@ -32,6 +32,7 @@ WRITTEN = (
     "folds.csv",
     "scored.csv",
     "suspects.csv",
+    "leaks.csv",
     "decision.json",
     "unseen.npy",
     "rejected.csv",
@@ -55,11 +56,15 @@ class Summary:
         score_in_sample: the same metric on rows that the model was fitted on; for the gap alone. None: not known.
         heads: of each member by itself its `score`, the score's `stderr`, and the score `in_sample` (None: not known).
         forecast: of the score on the test images: `score`, `stderr`, `interval95`, `num_test`; None without any.
-        seconds: wall seconds a stage, with `embed` and `total`.
-        images: images that the dataset names, training and test.
+        seconds: wall seconds a stage, with `embed` and `total`, of the process that finished the run.
+        images: images that the dataset names, training and test; extra ones are not among them.
         rejected: files and rows left out; `rejected.csv` lists them with their reasons.
         notes: sentences for people: what was inferred, what fell back, licences.
         submission: the submission's file name, or None where the dataset has no test images.
+        folds: of each fold `fold` (from 0), `rows`, `score`, `stderr`, and under `members` each member's score.
+        paces: of each stage, and of each backbone and view, head or training in it (`what`): how many `images` that
+            process worked on in how many `seconds`, `images_s`, and how many results it `kept`, from the cache or from
+            a process that was stopped.
     """
 
     metric: str
@@ -74,6 +79,8 @@ class Summary:
     rejected: int
     notes: tuple[str, ...]
     submission: str | None
+    folds: tuple[dict[str, Any], ...] = ()
+    paces: tuple[dict[str, Any], ...] = ()
 
     def text(self, out: Path) -> str:
         """The summary as plain text for a terminal."""
@@ -96,7 +103,14 @@ class Summary:
 
     def _timed(self) -> list[str]:
         timed = [f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if stage in self.seconds]
-        return [", ".join(timed)] if timed else []
+        return [", ".join(timed), *self._embedded()] if timed else []
+
+    def _embedded(self) -> list[str]:
+        """How many images went through networks, where some need not."""
+        found = next((one for one in self.paces if one["stage"] == "embed" and not one["what"]), None)
+        if found is None or not found["kept"]:
+            return []
+        return [f"features: {found['images']} images were computed, those of {found['kept']} were in the cache"]
 
     def _expected(self) -> list[str]:
         if self.forecast is None:
@@ -149,7 +163,8 @@ def finished(out: Path, key: dict[str, Any]) -> Summary | None:
     fields = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
     if fields["submission"] is not None and not (out / fields["submission"]).is_file():
         return None
-    return Summary(**{**fields, "interval95": tuple(fields["interval95"]), "notes": tuple(fields["notes"])})
+    lists = {name: tuple(fields.get(name, ())) for name in ("interval95", "notes", "folds", "paces")}
+    return Summary(**{**fields, **lists})
 
 
 def require_finished(out: Path) -> None:

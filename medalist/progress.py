@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+PACE = "pace"  # a stage that is none: numbers for the record
 T = TypeVar("T")
 
 
@@ -67,6 +68,25 @@ def stage(name: str, sink: Sink, seconds: dict[str, float]) -> Iterator[None]:
     finally:
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
         sink(Event(name, 1, 1, seconds[name], {"finished": True}))
+
+
+def tell_pace(sink: Sink, what: str, images: int, seconds: float, *, kept: int = 0) -> None:
+    """Say how many images a piece of work went through, how fast, and how many it need not touch.
+
+    Args:
+        sink: takes an event of the stage `pace`.
+        what: was done; empty: all that the stage under way does to images.
+        images: that this process worked on.
+        seconds: that took.
+        kept: images whose result was there: from the cache, or from a run that was stopped and taken up again.
+    """
+    sink(Event(PACE, images, images, seconds, {"pace": pace(what, images, seconds, kept=kept)}))
+
+
+def pace(what: str, images: int, seconds: float, *, kept: int = 0) -> dict[str, Any]:
+    """The same as JSON, with images a second; None where nothing was worked on."""
+    rate = round(images / seconds, 3) if images and seconds > 0 else None
+    return {"what": what, "images": images, "kept": kept, "seconds": round(seconds, 3), "images_s": rate}
 
 
 def track(items: Iterable[T], name: str, total: int, sink: Sink, *, every_s: float = 0.2) -> Iterator[T]:

@@ -219,6 +219,7 @@ def write_card(network: Any, folder: Path, *, input_side: int, seen: str) -> Non
         "params": sum(value.numel() for value in network.parameters()),
         "licence": "Apache-2.0",
         "origin": f"trained by scripts/pretrain_embedded.py of medalist on {seen}; no photograph was used",
+        "published": "2026-11-21",
         "published_top1": None,
         "storage_dtype": "float16 kernels, float32 BatchNorm",
         "note": NOTE,

@@ -10,13 +10,18 @@ import json
 import os
 from functools import partial
 from pathlib import Path
+from socket import create_connection
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from medalist.backbones.backbone import Backbone, Timm, build_timm, cut_classifier
 from medalist.errors import BackboneError
 from medalist.store import hash_bytes, write_atomic
 
 TIMEOUT_S = 5.0
+PROBE_S = 3.0  # for a connection, before anything is asked
 FILES = ("model.safetensors", "pytorch_model.bin")
 CROP_MODES = {"center": "crop", "squash": "squash", "border": "letterbox"}
 RECORD_FORMAT = 1
@@ -139,6 +144,8 @@ def _fetched(name: str, repository: str) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
+    if (silent := _silent(hf_hub_url(repository, FILES[0]))) is not None:
+        raise BackboneError(_unreachable(name, repository, silent))
     for filename in FILES:
         try:
             announced = get_hf_file_metadata(hf_hub_url(repository, filename), timeout=TIMEOUT_S)
@@ -155,6 +162,31 @@ def _fetched(name: str, repository: str) -> Path:
             )
         return file
     raise BackboneError(f"the hub's {repository!r} holds neither {' nor '.join(FILES)}; choose another pretrained tag")
+
+
+def _silent(url: str) -> OSError | None:
+    """Why the hub's host takes no connection; the client by itself would try again for half a minute.
+
+    None: it does, or nothing is known before the client asks, as a proxy is set or the hub is told to be offline.
+    """
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    at = urlsplit(url)
+    if HF_HUB_OFFLINE or at.scheme in getproxies() or "all" in getproxies():
+        return None
+    place, found = (at.hostname or "", at.port or (443 if at.scheme == "https" else 80)), list[OSError | None]()
+
+    def knock() -> None:
+        try:
+            with create_connection(place, PROBE_S):
+                found.append(None)
+        except OSError as error:
+            found.append(error)
+
+    knocking = Thread(target=knock, daemon=True)  # a resolver cannot be told to hurry
+    knocking.start()
+    knocking.join(PROBE_S)
+    return found[0] if found else TimeoutError(f"no answer within {PROBE_S:g} s")
 
 
 def _unreachable(name: str, repository: str, error: Exception) -> str:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from medalist.errors import RecipeError
-from medalist.progress import Event, Sink
+from medalist.progress import PACE, Event, Sink
 
 if TYPE_CHECKING:
     from medalist.recipe import Recipe
@@ -114,6 +114,8 @@ def bars() -> Iterator[Sink]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
 
         def show(event: Event) -> None:
+            if event.stage == PACE:  # for the record
+                return
             if event.stage not in tasks:
                 tasks[event.stage] = progress.add_task(event.stage, total=None, rate="")
             rate = f"{event.rate:.0f}/s" if event.total > 1 and event.seconds > 0 else ""

@@ -90,8 +90,11 @@ def run(
     settings += [f"folds.k={folds}"] if folds is not None else []
     settings += [f"seed={seed}", f"folds.seed={seed}"] if seed is not None else []
     resolved = recipe_of(recipe, settings, metric=metric, backbones=backbone or (), cards=cards)
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if preflight and budget is not None:
         raise RecipeError("--preflight forecasts one run, --budget plans several; type one of the two")
+    if preflight and several:
+        raise RecipeError("--preflight rehearses and forecasts one process; type the command without torchrun")
     if preflight:
         from medalist.pipeline.preflight import preflight as rehearse
 
@@ -104,7 +107,6 @@ def run(
         return
     from medalist.pipeline import run as go
 
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     with bars() as sink:
         work = partial(go, resolved, data, out, cache=cache, sink=sink, overwrite=overwrite)
         summary = as_rank(work) if several else work()

@@ -17,7 +17,9 @@ def expand(
     overrides: Overrides = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE", help="openverse, commons, \"folder(path='more')\", ...; repeat"),
+        typer.Option(
+            metavar="SOURCE", help="openverse, commons, a folder or CSV of yours, \"folder(path='more')\", ...; repeat"
+        ),
     ] = None,
     per_class: Annotated[int, typer.Option(help="finds of each class that are looked at")] = 50,
     query: Annotated[str, typer.Option(help="what is asked for a class")] = "{class}",
@@ -28,7 +30,10 @@ def expand(
     contact: Annotated[str, typer.Option(help="your mail address or URL, told to each server that is asked")] = "",
     judge: Annotated[bool, typer.Option("--judge", help="say by experiment whether they help; needs --metric")] = False,
     metric: Annotated[str | None, typer.Option(help="with --judge: what to be best at")] = None,
-    seeds: Annotated[int | None, typer.Option(help="with --judge: of each arm, as in ablate")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="with --judge: draws of folds and training of each arm; default 3, 1 where none is drawn"),
+    ] = None,
     backbone: Annotated[list[str] | None, typer.Option(help="card, timm name or `embedded`; repeat to fuse")] = None,
     recipe: Annotated[str | None, typer.Option(help="packaged recipe, or a YAML file")] = None,
     out: Annotated[Path, typer.Option(help="folder of the expansion")] = Path("expansion"),
@@ -44,12 +49,13 @@ def expand(
     adopt(allow_code or ())
     from medalist.expansion.expand import Asked
     from medalist.expansion.expand import expand as find
+    from medalist.expansion.sources import source_of
     from medalist.expansion.web import Web
     from medalist.pipeline import cache_folder
 
     named = metric or (None if recipe else "accuracy")  # nothing is scored without --judge
     resolved = recipe_of(recipe, overrides, metric=named, backbones=backbone or (), cards=cards)
-    asked = Asked(tuple(source or ()), per_class, query, tuple(skip or ()))
+    asked = Asked(tuple(map(source_of, source or ())), per_class, query, tuple(skip or ()))
     common: dict[str, Any] = {"web": Web(contact), "cache": cache_folder(cache)}
     with bars() as sink:
         if try_queries:

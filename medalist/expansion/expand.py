@@ -142,19 +142,23 @@ def request_of(recipe: Recipe, root: Path, asked: Asked) -> dict[str, Any]:
 
 
 def begin(out: Path, request: Mapping[str, Any]) -> None:
-    """Write what is asked, first of all; the folder must hold the same or nothing.
+    """Write what is asked, first of all; the folder must hold the same, nothing, or what was never finished.
+
+    An attempt that failed or was killed has no summary: what it fetched stays, for this request or the next.
 
     Raises:
         StoreError: says what differs.
     """
     file = out / REQUEST
-    if file.is_file():
-        held = json.loads(file.read_bytes())
-        differing = sorted(part for part in {*held, *request} if held.get(part) != request.get(part))
-        if differing:
+    if file.is_file() and (held := json.loads(file.read_bytes())) != request:
+        if (out / SUMMARY).is_file():
+            differing = sorted(part for part in {*held, *request} if held.get(part) != request.get(part))
             raise StoreError(
                 f"{out} holds an expansion of another request (different: {', '.join(differing)}); choose another --out"
             )
+        (out / SETTLED).unlink(missing_ok=True)  # runtimes of other backbones, perhaps
+        ledger.write_json(file, request)
+    if file.is_file():
         return
     foreign = sorted(one.name for one in out.iterdir() if not one.name.startswith(".") and one.name not in TRIAL)
     if foreign:

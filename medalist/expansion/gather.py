@@ -17,7 +17,7 @@ from typing import Any
 from medalist.errors import WebError
 from medalist.expansion.download import download
 from medalist.expansion.found import Fetched, Found, Outcome
-from medalist.expansion.sources import Source, search, sources
+from medalist.expansion.sources import Source, passed_over, search, sources
 from medalist.expansion.web import Web
 from medalist.progress import Event, Sink, ignore, track
 from medalist.registry import Bound
@@ -28,7 +28,7 @@ FOUND = "found.jsonl"
 
 @dataclass(frozen=True)
 class Gathered:
-    """Outcomes in the order found, class by class, and a sentence on each search that broke off."""
+    """Outcomes in the order found, class by class; sentences on what is passed over, and searches that broke off."""
 
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
@@ -75,7 +75,7 @@ def gather(
     if keep and known is None and not so_far.notes:
         lines = [{"key": key}, *map(asdict, so_far.found)]
         write_atomic(file, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines).encode())
-    return Gathered(outcomes, tuple(so_far.notes))
+    return Gathered(outcomes, (*passed_over(bound, queries), *so_far.notes))
 
 
 def _told(outcomes: Iterable[Outcome], total: int, sink: Sink) -> Iterator[Outcome]:

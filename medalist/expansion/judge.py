@@ -15,6 +15,7 @@ from medalist.errors import RecipeError, StoreError
 from medalist.expansion.written import EXTRA
 from medalist.experiments.ablating.ablate import ablate
 from medalist.experiments.folder import RESULT
+from medalist.experiments.seeds import ENOUGH_SEEDS, seeded, seeds_for
 from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import hash_bytes, hash_json
@@ -45,7 +46,8 @@ def judge(
         recipe: with and without them; it names no `extra` of its own.
         root: folder of the dataset.
         folder: of the expansion.
-        seeds, cache, sink, code: as for `ablate`.
+        seeds: of each arm; None: 3, so that the verdict's error holds rows and draws, and 1 where nothing is drawn.
+        cache, sink, code: as for `ablate`.
 
     Raises:
         StoreError: the folder holds no images that were let in. RecipeError: the recipe names an `extra` already, or
@@ -58,6 +60,7 @@ def judge(
         raise StoreError(f"{folder} holds no new images ({EXTRA} lists none); there is nothing to judge")
     if "," in str(folder.resolve()):
         raise RecipeError(f"the path of {folder} has a comma, which separates values of a key; choose another --out")
+    seeds = enough_seeds(recipe) if seeds is None else seeds
     hashed = hash_bytes(extra)
     # A folder for each question: other images, other data or another recipe are another one.
     asked = hash_json([hashed, ledger.fingerprint(root), recipe.model_dump(mode="json"), seeds])
@@ -70,6 +73,12 @@ def judge(
     return f"{table}\n{sentence(facts)}, says {folder / JUDGED}"
 
 
+def enough_seeds(recipe: Recipe) -> int:
+    """How many seeds a verdict wants: 3 where another seed means other folds or another training, else 1."""
+    moves = recipe.folds.file is None and seeded(recipe, 1).folds != recipe.folds
+    return ENOUGH_SEEDS if moves else seeds_for([recipe], None)
+
+
 def verdict_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """What the experiment says of the arm with the new images.
 
@@ -77,15 +86,17 @@ def verdict_of(result: Mapping[str, Any]) -> dict[str, Any]:
         result: of `ablate`, as it is written.
     """
     gain = next(row["gain"] for row in result["rows"] if row["key"] == KEY and row["gain"] is not None)
-    return {"metric": result["metric"], "num_rows": result["num_rows"], **gain, "helps": gain["verdict"] == "better"}
+    facts = {name: result[name] for name in ("metric", "num_rows", "seeds")}
+    return {**facts, **gain, "helps": gain["verdict"] == "better"}
 
 
 def sentence(facts: Mapping[str, Any]) -> str:
     """The verdict in words.
 
-    >>> sentence({"verdict": "worse", "metric": "accuracy", "difference": -0.05, "stderr": 0.01, "p": 0.0004})
-    'the new images harm; they are refused: gain in accuracy -0.0500 +- 0.0100 (p <0.001)'
+    >>> sentence({"verdict": "worse", "metric": "log_loss", "difference": -0.05, "stderr": 0.01, "p": 0, "seeds": 3})
+    'the new images harm; they are refused: gain in log_loss -0.0500 +- 0.0100 (p <0.001; rows and 3 draws counted)'
     """
     p = "<0.001" if facts["p"] < 0.001 else f"{facts['p']:.3f}"
-    told = f"gain in {facts['metric']} {facts['difference']:+.4f} +- {facts['stderr']:.4f} (p {p})"
+    counted = f"rows and {facts['seeds']} draws counted" if facts["seeds"] > 1 else "rows alone counted, no other draw"
+    told = f"gain in {facts['metric']} {facts['difference']:+.4f} +- {facts['stderr']:.4f} (p {p}; {counted})"
     return f"{HELPS[facts['verdict']]}: {told}"

@@ -44,6 +44,10 @@ class Look:
         """What is asked of the decoder."""
         return Preprocessing.from_dict(self.backbone.preprocessing)
 
+    def called(self, view: str) -> str:
+        """What a record calls a view of it: `mobilenetv2, 224 px, view flip`."""
+        return f"{self.backbone.name}, {self.backbone.preprocessing['height']} px, view {view}"
+
     def spaces(self) -> list[Space]:
         """Spaces that are filled, of unknown width: all taps of the first view, then of the second; loads no torch."""
         runtime = describe_runtime(runtime=self.runtime, batch=self.batch, taps=self.taps)
@@ -131,7 +135,7 @@ class Column:
             return
         pixels_BHWC = np.stack([self._waiting.pop(key) for key in keys])
         for view in self.look.views:
-            self._running.append(self.lanes.submit(self.forward, VIEWS[view](pixels_BHWC)))
+            self._running.append(self.lanes.submit(self.forward, VIEWS[view](pixels_BHWC), self.look.called(view)))
         self._done |= dict.fromkeys(keys)
 
 

@@ -23,7 +23,7 @@ from medalist.features.bank import FeatureBank, Space
 from medalist.features.column import Column, Look
 from medalist.features.lanes import Lanes
 from medalist.features.views import VIEWS
-from medalist.progress import Event, Sink, ignore, track
+from medalist.progress import Event, Sink, ignore, tell_pace, track
 
 AHEAD = 64
 
@@ -46,7 +46,7 @@ def embed(
         cache: folder of bank and facts.
         shard_rows: images of a cell, the most that a kill can cost.
         sink: takes events of the stage `embed`; the first notes damaged shards and non-commercial weights, the last
-            where the time went.
+            where the time went; before it the paces of decoding and of each backbone and view.
 
     Returns:
         N facts, and the spaces: all of the first look (by view, then tap), then of the second.
@@ -60,6 +60,8 @@ def embed(
     spaces = [space for column in columns for space in column.spaces]
     facts = known_facts(root, paths, cache=cache)
     lacking, todo = _lacking(columns, facts)
+    asked = set(todo)
+    kept = sum(fact is not None and fact.ok and i not in asked for i, fact in enumerate(facts))
     note = {
         "known": len(paths) - len(todo),
         "damaged": [str(path) for path in bank.damaged],
@@ -81,8 +83,14 @@ def embed(
                         column.add(one.facts.hash, one.images[p])
             for column in lacking:
                 column.finish_cell()
-    if todo:
+    if not todo:
+        tell_pace(sink, "", 0, 0.0, kept=kept)
+    else:
         taken = time.perf_counter() - start
+        tell_pace(sink, "", len(todo), taken, kept=kept)
+        tell_pace(sink, "reading and decoding", len(todo), decode_s / usable_cores())
+        for name, (rows, busy_s) in lanes.busy.items():
+            tell_pace(sink, name, rows, busy_s)
         sink(Event("embed", len(todo), len(todo), taken, where_time_went(decode_s, lanes.seconds)))
     return [fact for fact in facts if fact is not None], spaces
 

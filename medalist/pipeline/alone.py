@@ -14,6 +14,7 @@ import numpy as np
 from medalist.evidence import Comparison, compare, estimate
 from medalist.metrics import metrics
 from medalist.pipeline.chain import Chain, Crossfitted, State
+from medalist.pipeline.foldscores import each_fold
 from medalist.predictions import Predictions
 
 ROUNDS = 500  # of the bootstrap for a member's standard error, which they give to 3 %
@@ -32,6 +33,7 @@ class Alone:
         stderr: of the score.
         in_sample: on rows that member and rule were fitted on; None: not known.
         outside_K: score on rows outside each fold, by the rule fitted on them; for ranking alone.
+        inside_K: score of the cross-fitted answers to each fold's rows; None where the metric has none there.
     """
 
     run: Predictions
@@ -41,6 +43,7 @@ class Alone:
     stderr: float
     in_sample: float | None
     outside_K: tuple[float, ...]
+    inside_K: tuple[float | None, ...]
 
     def answers(self, place: int, rows: np.ndarray) -> np.ndarray:
         """Answers to rows of a fold by the state that did not see it."""
@@ -69,7 +72,8 @@ def alone(
         outside.append(metric(y[rows], chain.answers(state, prob_N1C[rows])))
     in_sample = metric(y, chain.answers(found.state, run.fit_NC[:, None])) if run.fit_known else None
     told = estimate(metric, y, found.answers_N, groups=groups, seed=chain.seed, rounds=ROUNDS)
-    return Alone(run, chain, found.states, told.score, told.stderr, in_sample, tuple(outside))
+    inside = each_fold(metric, y, found.answers_N, fold_N)
+    return Alone(run, chain, found.states, told.score, told.stderr, in_sample, tuple(outside), inside)
 
 
 def against_best(
@@ -106,5 +110,6 @@ def _sentence(found: Comparison, chain: Chain, names: str) -> str:
         "worse": f"{chain.ensemble} is worse than its best member, {names}: {gap}; answer with that member alone",
     }.get(
         found.verdict,
-        f"{chain.ensemble} does not beat its best member, {names}, by more than noise: {gap}; that alone is simpler",
+        f"{chain.ensemble} does not beat its best member, {names}, by more than noise: {gap}; by what can be told, that"
+        " member alone would do as well",
     )

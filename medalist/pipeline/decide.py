@@ -18,6 +18,7 @@ from medalist.evidence import Estimate, Forecast, estimate, forecast
 from medalist.metrics import metrics
 from medalist.pipeline.alone import against_best, alone
 from medalist.pipeline.chain import Chain, Crossfitted, State
+from medalist.pipeline.foldscores import each_fold, fold_scores
 from medalist.pipeline.leaked import Known
 from medalist.pipeline.testset import labels_with_counts, learn_shift, tell_shift
 from medalist.pipeline.told import tell_rule, tell_views, tell_weights
@@ -50,6 +51,7 @@ class Decision:
         forecast: what the test set will say, with its interval; None without test images.
         in_sample: the same metric on rows that members and chain were fitted on; for the gap alone. None: not known.
         heads: of each member by itself its `score`, the score's `stderr`, and the score `in_sample` (None: not known).
+        folds: of each fold the score of the answers and of each member; see `foldscores`.
         oof_N: the cross-fitted answers to the training rows.
         blend: the members as one: out-of-fold, in-sample and test probabilities.
         answers_M: answers to the test rows; where there is no readable image, those to the class prior.
@@ -62,6 +64,7 @@ class Decision:
     forecast: Forecast | None
     in_sample: float | None
     heads: dict[str, dict[str, float | None]]
+    folds: list[dict[str, Any]]
     oof_N: np.ndarray
     blend: Predictions
     answers_M: np.ndarray
@@ -77,6 +80,7 @@ class Decision:
             "interval95": self.estimate.interval95,
             "score_in_sample": self.in_sample,
             "heads": self.heads,
+            "folds": tuple(self.folds),
             "forecast": None if self.forecast is None else asdict(self.forecast),
         }
 
@@ -116,18 +120,22 @@ def decide(
     in_sample = metrics.bind(chain.metric)(y, chain.decided(found.state, fit_NC)) if len(fit_NC) else None
     told = estimate(chain.metric, y, found.answers_N, groups=truth.group_N, seed=chain.seed)
     heads = {names[0]: {"score": told.score, "stderr": told.stderr, "in_sample": in_sample}}
+    own = {names[0]: each_fold(chain.metric, y, found.answers_N, truth.fold_N)}
     if len(runs) > 1:
         members = [alone(chain, place, run, y, truth.fold_N, truth.group_N) for place, run in enumerate(runs)]
         heads = {
             one.run.name: {"score": one.score, "stderr": one.stderr, "in_sample": one.in_sample} for one in members
         }
+        own = {one.run.name: one.inside_K for one in members}
         notes.append(against_best(chain, found, members, y, truth.fold_N, truth.group_N)[1])
+    folds = fold_scores(chain.metric, y, found.answers_N, truth.fold_N, truth.group_N, own)
     test = _answer(chain, found, runs, truth, readable_M, test_prior, counts, known)
     return Decision(
         estimate=told,
         forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
         in_sample=in_sample,
         heads=heads,
+        folds=folds,
         oof_N=found.answers_N,
         blend=replace(
             runs[0],

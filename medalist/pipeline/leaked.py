@@ -8,12 +8,21 @@ Axes: N labelled images, M test images, J of them known, C classes, G pictures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import io
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from medalist.data.table import ImageTable
 from medalist.metrics import dense
+from medalist.store import write_atomic
+
+FILE = "leaks.csv"
+COLUMNS = ("id", "answered_by", "label")
+SHOWN = 3  # pairs that the note names
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,16 @@ class Known:
         sure: probability that a twin's label holds: the share of training pictures whose files agree, by Laplace's rule
             of succession.
         num_pictures: training pictures of several files, from which `sure` comes.
+        twins_J: of the N labelled images, one that shows the picture.
+        named_J: id of the test image, id of that labelled one, and its label, for people.
     """
 
     rows_J: np.ndarray
     labels_J: np.ndarray
     sure: float
     num_pictures: int
+    twins_J: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    named_J: tuple[tuple[str, str, str], ...] = ()
 
     def answer(self, answers_M: np.ndarray, prob_MC: np.ndarray, gives: str) -> tuple[np.ndarray, np.ndarray]:
         """Answers and the probabilities behind them, with what is known laid over.
@@ -65,11 +78,34 @@ class Known:
         """A sentence for people."""
         if not len(self.rows_J):
             return "leaks: no test image shows a labelled picture"
-        return (
-            f"leaks: {len(self.rows_J)} of {num_test} test images show a labelled picture, and its label answers them,"
-            f" with probability {self.sure:.3f} (how often the files of {self.num_pictures} training pictures agree);"
-            " score and forecast are of answers without"
+        such = ", ".join(f"{test} as {twin}" for test, twin, _ in self.named_J[:SHOWN])
+        such += ", ..." if len(self.named_J) > SHOWN else ""
+        why = (
+            f"how often the files of {self.num_pictures} training pictures agree"
+            if self.num_pictures
+            else "no training picture has several files, so that nothing says how often they agree"
         )
+        return (
+            f"leaks: {len(self.rows_J)} of {num_test} test images show a labelled picture, and its label answers them"
+            + (f" ({FILE}: {such})" if such else "")
+            + f", with probability {self.sure:.3f} ({why}); score and forecast are of answers without"
+        )
+
+    def with_names(self, test: ImageTable, train: ImageTable) -> Known:
+        """The same with ids of the images, and labels as the organisers write them."""
+        names = np.array(train.class_names or train.classes, dtype=object)
+        told = ["|".join(np.atleast_1d(names[label])) for label in self.labels_J]
+        ids = zip(test.ids[self.rows_J].tolist(), train.ids[self.twins_J].tolist(), strict=True)
+        return replace(self, named_J=tuple((*pair, label) for pair, label in zip(ids, told, strict=True)))
+
+
+def save_known(found: Known, out: Path) -> None:
+    """Write which test images are answered by which labelled one; ids are exact."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(found.named_J)
+    write_atomic(out / FILE, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def known(labels: Any, group_N: np.ndarray, group_M: np.ndarray) -> Known:
@@ -89,9 +125,10 @@ def known(labels: Any, group_N: np.ndarray, group_M: np.ndarray) -> Known:
     first_G = np.zeros(num_groups, np.int64)
     first_G[group_N[::-1]] = np.arange(len(group_N))[::-1]
     rows_J = np.flatnonzero((labels_G == 1)[group_M])
-    told = labels[first_G[group_M[rows_J]]]
+    twins_J = first_G[group_M[rows_J]]
+    told = labels[twins_J]
     labels_J = told if isinstance(labels, np.ndarray) else dense(told).astype(bool)
-    return Known(rows_J, labels_J, float((share.sum() + 1) / (several.sum() + 2)), int(several.sum()))
+    return Known(rows_J, labels_J, float((share.sum() + 1) / (several.sum() + 2)), int(several.sum()), twins_J)
 
 
 def _codes(labels: Any) -> np.ndarray:

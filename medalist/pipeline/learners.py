@@ -7,6 +7,7 @@ several views, each answered by the same head. Axes: N training images, M test i
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from medalist.pipeline.holdout import holds_out, scored
 from medalist.pipeline.kept import label_lists
 from medalist.pipeline.lessons import META, Suspect, relearnt, told
 from medalist.predictions import Predictions
-from medalist.progress import Sink
+from medalist.progress import Sink, tell_pace
 from medalist.recipe import Recipe
 from medalist.store import failpoint, hash_json
 
@@ -125,8 +126,9 @@ def fit_learner(
     if all((folder / "predictions.json").is_file() for folder in folders):
         done = tuple(Predictions.load(folder) for folder in folders)
         if all(run.meta["key"] == key for run in done):
+            tell_pace(sink, learner.name, 0, 0.0, kept=len(done[0].ids))
             return done
-    train = features.train
+    train, start = features.train, time.perf_counter()
     views_ND = learner.seen(features.x_ND)
     views_LD = [x_MD.take(np.flatnonzero(features.readable_M)) for x_MD in learner.seen(features.x_test_MD)]
     bound = heads.heads.bind(learner.head)
@@ -174,6 +176,7 @@ def fit_learner(
     replace(fitted, states=fitted.states[:num_states]).save(out / "fitted" / slug(learner.name))
     for folder, run in zip(folders, runs, strict=True):
         run.save(folder)
+    tell_pace(sink, learner.name, len(own.ids), time.perf_counter() - start)
     return runs
 
 

@@ -188,9 +188,9 @@ def save_suspects(recipe: Recipe, runs: Sequence[Predictions], out: Path) -> lis
     write_atomic(out / FILE, text.getvalue().encode("utf-8", "surrogateescape"))
     counts = ", ".join(f"{len(run.meta[META])} by {run.name}" for run in taught)
     return [
-        f"suspects={recipe.suspects}: of {len(runs[0].ids)} labels the models of all rows learnt otherwise than they"
-        f" stand {counts} (suspects.csv); suspects of a fold's model are found without that fold, and the score is of"
-        " all rows as labelled"
+        f"suspects={recipe.suspects}: of {len(runs[0].ids)} labels these many were doubted, and not learnt as they"
+        f" stand: {counts} (suspects.csv, of the models of all rows); suspects of a fold's model are found without that"
+        " fold, and the score is of all rows as labelled"
     ]
 
 

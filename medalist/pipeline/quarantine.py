@@ -6,12 +6,13 @@ So a run with the list and one without answer for the same rows, and their diffe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from medalist.data.table import TEST, ImageTable
+from medalist.data.table import TEST, ImageTable, Rejected
 from medalist.data.textfiles import read_csv
 from medalist.errors import DataError
 
@@ -20,6 +21,16 @@ KEYS = ("id", "path")
 
 def quarantined(table: ImageTable, file: Path) -> ImageTable:
     """The table with a weight of 0 for the images that a CSV names by `id` or `path`; its other columns are for people.
+
+    Raises: as `named`.
+    """
+    weights = np.ones(len(table), np.float32) if table.weights is None else table.weights.copy()
+    weights[named(table, file)] = 0
+    return replace(table, weights=weights)
+
+
+def named(table: ImageTable, file: Path) -> np.ndarray:
+    """Rows of the labelled images that a list names.
 
     Raises:
         DataError: it has neither column, or names what is no labelled image.
@@ -32,7 +43,7 @@ def quarantined(table: ImageTable, file: Path) -> ImageTable:
     wanted = [row[column] for row in found.rows]
     if not wanted:
         raise DataError(f"data.quarantine: {file} names no image; leave the key out, or name another file")
-    labelled = np.flatnonzero(table.split != TEST)
+    labelled = np.flatnonzero(table.split < TEST)
     names = (table.ids if key == "id" else table.paths)[labelled].tolist()
     row_of = dict(zip(names, labelled.tolist(), strict=True))
     strange = [name for name in wanted if name not in row_of]
@@ -41,10 +52,21 @@ def quarantined(table: ImageTable, file: Path) -> ImageTable:
             f"data.quarantine: {len(strange)} of {len(wanted)} rows of {file} are no {key} of a labelled image, such as"
             f" {strange[0]!r}; the dataset has {names[0]!r}"
         )
-    weights = np.ones(len(table), np.float32) if table.weights is None else table.weights.copy()
-    weights[[row_of[name] for name in wanted]] = 0
-    note = (
-        f"{len(set(wanted))} labelled images are in quarantine ({file.name}): no model learns from them; they are"
-        " scored with their own labels, and blend, rule and prior still see those"
+    return np.array(sorted({row_of[name] for name in wanted}), np.int64)
+
+
+def quarantine_note(table: ImageTable, file: Path, rejected: Sequence[Rejected]) -> str:
+    """A sentence on what a list does to a run.
+
+    Args:
+        table: as the run read it.
+        file: the list.
+        rejected: files that could not be read.
+    """
+    rows = named(table, file)
+    unread = len({entry.path for entry in rejected} & set(map(str, table.paths[rows])))
+    scored = f"the {len(rows) - unread} of them that can be read are" if unread else "they are"
+    return (
+        f"{len(rows)} labelled images are in quarantine ({file.name}): no model learns from them; {scored} scored with"
+        " their own labels, and blend, rule and prior still see those"
     )
-    return replace(table, weights=weights, notes=(*table.notes, note))

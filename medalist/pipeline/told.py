@@ -36,7 +36,8 @@ def tell_weights(state: State, names: Sequence[str]) -> list[str]:
     if weights is None or np.ndim(weights) != 1 or len(weights) != len(names):
         return []
     ordered = sorted(zip(weights, names, strict=True), key=lambda pair: -pair[0])
-    sums = "" if abs(sum(weights) - 1) < SMALL else f" (they sum to {sum(weights):.2f}: a temperature is among them)"
+    total, surer = float(sum(weights)), "surer" if sum(weights) > 1 else "less sure"
+    sums = "" if abs(total - 1) < SMALL else f" (they sum to {total:.2f}, not 1: the blend is {surer} than a plain mix)"
     told = ", ".join(f"{weight:.3f} {name}" for weight, name in ordered)
     return [f"weights: {told}{sums}"]
 

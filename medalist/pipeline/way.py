@@ -120,7 +120,8 @@ def _twins(recipe: Recipe, table: ImageTable, facts: Sequence[Facts], kept: np.n
     rows = np.concatenate([kept, test])
     both = table.take(rows)
     group_P = duplicate_groups([facts[i] if facts[i].ok else Facts(False) for i in rows], _named(recipe, both))
-    return known(table.labels[kept], group_P[: len(kept)], group_P[len(kept) :])
+    found = known(table.labels[kept], group_P[: len(kept)], group_P[len(kept) :])
+    return found.with_names(table.take(test), table.take(kept))
 
 
 def split(recipe: Recipe, features: Features) -> Folds:

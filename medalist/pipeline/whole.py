@@ -13,7 +13,7 @@ import numpy as np
 
 from medalist import ledger
 from medalist.data.splits import Folds, rare_classes
-from medalist.data.table import ImageTable, Rejected
+from medalist.data.table import EXTRA, ImageTable, Rejected
 from medalist.ledger import Summary
 from medalist.pipeline import run_key, way
 from medalist.pipeline.adversary import WARNING
@@ -25,9 +25,11 @@ from medalist.pipeline.extra import extra_notes
 from medalist.pipeline.extraction import SETTLED, Features
 from medalist.pipeline.holdout import HELD, holdout_notes, holds_out, scored
 from medalist.pipeline.kept import save_folds, save_table, save_unseen
+from medalist.pipeline.leaked import save_known
 from medalist.pipeline.learners import slug
 from medalist.pipeline.lessons import pseudo_notes, save_suspects
 from medalist.pipeline.outcome import DECISION, SUBMISSION
+from medalist.pipeline.quarantine import quarantine_note
 from medalist.pipeline.records.made import finish
 from medalist.pipeline.ruling.breaches import check_rules, unknowns
 from medalist.pipeline.ruling.disclosure import save_disclosure
@@ -35,7 +37,7 @@ from medalist.pipeline.ruling.used import used_by
 from medalist.pipeline.stale import torn
 from medalist.pipeline.tuning.notes import tuning_notes
 from medalist.predictions import Predictions
-from medalist.progress import Sink, fan_out, jsonl, stage
+from medalist.progress import PACE, Event, Sink, fan_out, jsonl, pace, stage
 from medalist.recipe import Recipe
 from medalist.store import failpoint, write_atomic
 
@@ -49,11 +51,22 @@ FINAL = {
 
 @dataclass
 class Log:
-    """Where a run's events go, the wall seconds of its stages, and its notes for people."""
+    """Where a run's events go, the wall seconds of its stages, their paces, and its notes for people."""
 
     sink: Sink
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    paces: list[dict[str, Any]] = field(default_factory=list)
+    stage: str = ""
+
+    def hear(self, event: Event) -> None:
+        """Keep paces, each with the stage that it is of."""
+        if event.stage == PACE:
+            told = event.note["pace"]
+            what = told["what"] or ("" if self.stage == "embed" else "answering")  # by trained networks
+            self.paces.append({**told, "stage": self.stage, "what": what})
+        elif event.stage in ledger.STAGES and not event.total and not event.note:  # it begins
+            self.stage = event.stage
 
 
 def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwrite: bool) -> Summary:
@@ -64,7 +77,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
         table = way.read(recipe, root)
     check_table(recipe, table)
     with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
-        log.sink = fan_out(sink, jsonl(out / "events.jsonl"))
+        log.sink = fan_out(sink, jsonl(out / "events.jsonl"), log.hear)
         with stage("choose", log.sink, log.seconds):  # a hub that does not answer takes its time
             recipe = choose(recipe, log.notes)
             check_rules(recipe)
@@ -91,6 +104,8 @@ def carry_out(
         save_table(features.train.take(rows), features.group_N[rows], features.test.ids.tolist(), out)
         extra = () if features.extra is None else features.extra.rejected
         save_rejected([*table.rejected, *features.rejected, *extra], out / "rejected.csv")
+        if features.known is not None:
+            save_known(features.known, out)
     with stage("fit", log.sink, log.seconds):
         runs = way.fit(recipe, features, folds, out, sink=log.sink)
         log.notes += [*save_suspects(recipe, runs, out), *pseudo_notes(recipe, int(features.readable_M.sum()))]
@@ -119,10 +134,11 @@ def summarise(
         metric=recipe.metric,
         **decision.scores(),
         seconds={name: round(seconds, 3) for name, seconds in log.seconds.items()},
-        images=len(table),
+        images=int((table.split != EXTRA).sum()),
         rejected=len(table.rejected) + len(features.rejected) + len(features.extra.rejected if features.extra else ()),
         notes=(
             *table.notes,
+            *_quarantine(recipe, table, features),
             *log.notes,
             *features.extracted.notes,
             *backbone_notes(recipe),
@@ -134,7 +150,22 @@ def summarise(
             *([_answered_by(recipe)] if len(features.test) else []),
         ),
         submission=SUBMISSION if len(features.test) else None,
+        paces=_paces(table, features, log),
     )
+
+
+def _paces(table: ImageTable, features: Features, log: Log) -> tuple[dict[str, Any], ...]:
+    """What each stage did to how many images a second: the stages that told it themselves, and the others as wholes."""
+    num_train, num_test = len(features.train), len(features.test)
+    wholes = {"read": len(table), "split": num_train, "decide": num_train + num_test, "submit": num_test}
+    told = [{"stage": name, **pace("", images, log.seconds[name])} for name, images in wholes.items()]
+    told = [*told, *log.paces]
+    return tuple(sorted(told, key=lambda one: ledger.STAGES.index(one["stage"])))
+
+
+def _quarantine(recipe: Recipe, table: ImageTable, features: Features) -> list[str]:
+    file = recipe.data.quarantine
+    return [] if file is None else [quarantine_note(table, Path(file), features.rejected)]
 
 
 def _answered_by(recipe: Recipe) -> str:

@@ -40,6 +40,7 @@ EXPECTED = {
     "model_type": "a section: keys and values in braces",
     "literal_error": "{expected}",
 }
+YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 LONGEST = 80  # characters of a value that are quoted
 
 
@@ -88,11 +89,28 @@ def _hint(fault: ErrorDetails) -> str:
     if fault["type"] == "literal_error" and (told := near(str(got), re.findall(r"'(.*?)'", fault["ctx"]["expected"]))):
         return told
     field = _fields(loc[:-1]).get(str(loc[-1]))
+    if fault["type"] == "literal_error" and field is not None:
+        choices = re.findall(r"'(.*?)'", fault["ctx"]["expected"])
+        if meant := _yes_or_no(str(got), choices, field.default):
+            return f"; type {typed(loc)}={meant}"
     if field is None or field.is_required():
         return ""
     if isinstance(field.default, (str, int, float)):
         return f"; type {shlex.quote(f'{typed(loc)}={_plain(field.default)}')} (the default), or leave it out"
     return "; leave it out for the default"
+
+
+def _yes_or_no(got: str, choices: Sequence[str], default: Any) -> str:
+    """Of a key with names for values: the one that yes or no means; empty where that is not clear.
+
+    >>> _yes_or_no("yes", ["list", "use"], "list"), _yes_or_no("False", ["auto", "off"], "auto")
+    ('use', 'off')
+    """
+    never = [one for one in choices if one in ("none", "off")] or [default]
+    others = [one for one in choices if one not in never]
+    if got.lower() in NO and never[0] in choices:
+        return str(never[0])
+    return others[0] if got.lower() in YES and len(others) == 1 else ""
 
 
 def _fields(sections: Sequence[int | str]) -> Mapping[str, FieldInfo]:

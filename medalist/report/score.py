@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import yaml
 
 from medalist.ensembles.diversity import LEGEND
-from medalist.errors import MedalistError
-from medalist.evidence import estimate
+from medalist.pipeline.foldscores import fold_scores
 from medalist.report.markup import Section, cleaned, listing, name, number, paragraph, said, table, tag, unseen
 from medalist.report.seen import Seen
 from medalist.report.strips import Mark, ruler, scale_of, strip
 
-ROUNDS = 500  # of the bootstrap for a fold's standard error
 Z = 1.96
 
 
@@ -140,7 +137,7 @@ def score(seen: Seen) -> Section:
 
 def folds(seen: Seen) -> Section:
     """Each fold by itself."""
-    rows = [fold_row(seen, fold) for fold in np.unique(seen.field.truth.fold_N).tolist()]
+    rows = fold_rows(seen)
     known = [row for row in rows if row["stderr"] is not None]
     marks = [Mark(row["score"], row["score"] - Z * row["stderr"], row["score"] + Z * row["stderr"]) for row in known]
     scale = scale_of([*marks, Mark(*[seen.summary["score"]] * 3)])
@@ -161,18 +158,12 @@ def folds(seen: Seen) -> Section:
     return Section("folds", "Folds", lead, table(head, cells, caption="Scores of the folds", look="strips"))
 
 
-def fold_row(seen: Seen, fold: int) -> dict[str, Any]:
-    """Score of a fold's rows with its error; None where the metric has none there."""
+def fold_rows(seen: Seen) -> list[dict[str, Any]]:
+    """Score of each fold with its error, as the run wrote it down; of runs of before that was done, computed."""
     truth = seen.field.truth
-    rows = np.flatnonzero(truth.fold_N == fold)
-    told: dict[str, Any] = {"fold": fold, "rows": len(rows), "score": None, "stderr": None}
-    try:
-        found = estimate(
-            seen.metric, truth.labels[rows], np.asarray(seen.answers[rows]), groups=truth.group_N[rows], rounds=ROUNDS
-        )
-    except MedalistError:  # a fold may lack what a metric needs
-        return told
-    return {**told, "score": found.score, "stderr": found.stderr}
+    return seen.summary.get("folds") or fold_scores(
+        seen.metric, truth.labels, seen.answers, truth.fold_N, truth.group_N
+    )
 
 
 def _mark(value: float, low: float, high: float) -> Mark:

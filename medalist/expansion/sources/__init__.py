@@ -11,6 +11,18 @@ A new one is a file here, named in the import below.
 from __future__ import annotations
 
 from medalist.expansion.sources import commons, csv_list, ddgs_search, folder, openverse
-from medalist.expansion.sources.contract import Source, Streams, search, sources
+from medalist.expansion.sources.contract import Source, Streams, passed_over, search, source_of, sources
 
-__all__ = ["Source", "Streams", "commons", "csv_list", "ddgs_search", "folder", "openverse", "search", "sources"]
+__all__ = [
+    "Source",
+    "Streams",
+    "commons",
+    "csv_list",
+    "ddgs_search",
+    "folder",
+    "openverse",
+    "passed_over",
+    "search",
+    "source_of",
+    "sources",
+]

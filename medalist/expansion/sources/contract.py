@@ -3,13 +3,15 @@
 A source is `(queries, web, *, own options) -> {label: images}`. `queries` says what to ask for each class that is
 wanted, label -> text; a source that has labels of its own (a folder, a list) takes the labels alone, and gives images
 under two or more of them as one label joined by `|`. Images come as a lazy stream of `Found`, best first; a stream that
-is not drawn from asks nothing, and one that is drawn from waits as its service demands. `web` says who asks.
+is not drawn from asks nothing, and one that is drawn from waits as its service demands. `web` says who asks. A
+source that passes over what it is pointed at says so by its fact `passed_over`, `(queries, own options) -> sentence`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from medalist.errors import RecipeError
 from medalist.expansion.found import Found
@@ -33,6 +35,29 @@ def search(source: Bound[Source], queries: Mapping[str, str], web: Web) -> Strea
         raise RecipeError(f"source {source.text}: {error}; see docs/EXPANDING.md for its options") from error
     streams: Streams = source(queries, web)
     return streams
+
+
+def source_of(text: str) -> str:
+    """What was typed as the call of a source: a folder or a CSV that exists may be named as it is.
+
+    Raises:
+        RecipeError: it is none of these.
+    """
+    if text not in sources and Path(text).is_dir():
+        return f"folder(path={text!r})"
+    if text.lower().endswith(".csv") and Path(text).is_file():
+        return f"csv(path={text!r})"
+    try:
+        return sources.bind(text).text
+    except RecipeError as slip:
+        own = f"{text!r} is no folder or list that exists either; one of yours is typed --source"
+        raise RecipeError(f"{slip}; {own} \"folder(path='more')\", or by its path alone") from slip
+
+
+def passed_over(bound: Sequence[Bound[Source]], queries: Mapping[str, str]) -> tuple[str, ...]:
+    """Sentences on what sources hold under names that are not asked for."""
+    told = (one.facts["passed_over"](queries, **one.arguments) for one in bound if "passed_over" in one.facts)
+    return tuple(sentence for sentence in told if sentence)
 
 
 def wanted(label: str, queries: Mapping[str, str]) -> bool:

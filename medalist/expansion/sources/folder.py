@@ -12,8 +12,23 @@ from medalist.expansion.plain import plain
 from medalist.expansion.sources.contract import Streams, sources
 from medalist.expansion.web import Web
 
+MOST = 8  # folders that are told
 
-@sources()
+
+def passed_over(queries: Mapping[str, str], *, path: str, label: str = "", **_: str) -> str:
+    """A sentence on the folders whose name is no class that is asked for; empty where there are none."""
+    by_label = {} if label else _by_label(path, "")
+    left = {name: files for name, files in by_label.items() if name not in queries}
+    if not left:
+        return ""
+    ordered = sorted(left, key=lambda name: -len(left[name]))
+    told = ", ".join(f"{plain(name)} ({len(left[name])} images{near(name, queries)})" for name in ordered[:MOST])
+    more = f" and {len(left) - MOST} more" if len(left) > MOST else ""
+    count = sum(map(len, left.values()))
+    return f"WARNING: {count} images of {path} are passed over, as no class asked for has the name of: {told}{more}"
+
+
+@sources(passed_over=passed_over)
 def folder(
     queries: Mapping[str, str], web: Web, *, path: str, label: str = "", licence: str = "", author: str = ""
 ) -> Streams:
@@ -31,18 +46,24 @@ def folder(
     """
     if label and label not in queries:
         raise RecipeError(f"folder(label={label!r}) is no class{near(label, queries)}; there are: {', '.join(queries)}")
-    tree = list_tree(Path(path))
-    by_label: dict[str, list[str]] = {}
-    for file in sorted(file for file in tree.files if not is_document(file)):
-        by_label.setdefault(label or file.partition("/")[0], []).append(str(tree.root / file))
+    by_label = _by_label(path, label)
     found = {name: by_label[name] for name in queries if name in by_label}
     if not found:
-        there = ", ".join(map(plain, sorted(by_label)[:8])) or "no images"
+        there = ", ".join(f"{plain(name)}{near(name, queries)}" for name in sorted(by_label)[:MOST]) or "no images"
         raise DataError(
             f"{path} has no folder that is named for a class: it has {there};"
             f" the classes are {', '.join(sorted(queries)[:8])}; for a flat folder type folder(path=..., label='CLASS')"
         )
     return {name: _images(name, files, licence, author) for name, files in found.items()}
+
+
+def _by_label(path: str, label: str) -> dict[str, list[str]]:
+    """Image files by the first folder that they lie in, or all under `label`."""
+    tree = list_tree(Path(path))
+    by_label: dict[str, list[str]] = {}
+    for file in sorted(file for file in tree.files if not is_document(file)):
+        by_label.setdefault(label or file.partition("/")[0], []).append(str(tree.root / file))
+    return by_label
 
 
 def _images(label: str, files: list[str], licence: str, author: str) -> Iterator[Found]:

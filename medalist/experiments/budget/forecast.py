@@ -122,7 +122,8 @@ class Pace:
         """Take in a finished run: the seconds of its stages, and whether its images went through networks at all."""
         summary = json.loads((folder / "summary.json").read_bytes())
         stages = summary["seconds"]
-        self.images = summary["images"]
+        read = [one["images"] for one in summary.get("paces", ()) if one["stage"] == "read"]  # extra ones too
+        self.images = read[0] if read else summary["images"]
         self.rows = self.rows or len(json.loads((folder / "table.json").read_bytes())["ids"])
         self.start_s = max(seconds - stages["total"], 0.5)
         lacking = self.lacking(recipe)

@@ -17,8 +17,11 @@ from medalist.metrics import metrics
 from medalist.pipeline.outcome import final_predictions, summary_of
 from medalist.pipeline.paired import Pair, pair
 from medalist.pipeline.records.entries import Entry, read
+from medalist.pipeline.records.keys import differences
 from medalist.pipeline.records.made import FILE as MADE
 
+OWN = ("ended", "sessions", "hashes")  # of a run, not of its machine
+COSTLY = ("embed", "fit", "tune")
 MOST = 5  # classes, and images, that are told
 
 
@@ -63,21 +66,19 @@ def _scores(first: Entry, second: Entry, both: Pair) -> Iterator[str]:
 
 
 def _keys(first: Entry, second: Entry) -> Iterator[str]:
-    keys = [*first.keys, *(key for key in second.keys if key not in first.keys)]
-    differ = [key for key in keys if first.keys.get(key) != second.keys.get(key)]
+    differ = differences(first.keys, second.keys)
     yield f"recipe: {len(differ)} key{'s differ' if len(differ) > 1 else ' differs'}" if differ else "recipe: the same"
-    for key in differ:
-        yield f"  {key}: {first.keys.get(key, 'not there')} -> {second.keys.get(key, 'not there')}"
+    for one in differ:
+        yield f"  {one.key}: {one.before or 'not there'} -> {one.after or 'not there'}"
 
 
 def _made(one: Path, two: Path) -> Iterator[str]:
     """Versions and machines that differ."""
-    facts = [
-        dict(_plain(json.loads((run / MADE).read_bytes()))) if (run / MADE).is_file() else {} for run in (one, two)
-    ]
+    read = [json.loads((run / MADE).read_bytes()) if (run / MADE).is_file() else {} for run in (one, two)]
+    facts = [dict(_plain({name: value for name, value in one.items() if name not in OWN})) for one in read]
     if not all(facts):
         return
-    differ = [key for key in {**facts[0], **facts[1]} if key != "ended" and facts[0].get(key) != facts[1].get(key)]
+    differ = [key for key in {**facts[0], **facts[1]} if facts[0].get(key) != facts[1].get(key)]
     yield "made with: the same versions and machine" if not differ else "made with:"
     for key in differ:
         yield f"  {key}: {facts[0].get(key, 'none')} -> {facts[1].get(key, 'none')}"
@@ -97,6 +98,17 @@ def _seconds(one: Path, two: Path) -> Iterator[str]:
     told = [f"{stage} {seconds[0].get(stage, 0.0):.1f} -> {seconds[1].get(stage, 0.0):.1f}" for stage in stages]
     if told:
         yield f"seconds: {', '.join(told)}"
+    first, second = (dict(_paces(run)) for run in (one, two))
+    both = [f"{name} {first[name]:.1f} -> {rate:.1f}" for name, rate in second.items() if name in first]
+    if both:
+        yield f"images a second: {'; '.join(both)}"
+
+
+def _paces(run: Path) -> Iterator[tuple[str, float]]:
+    """Images a second of what takes its time, where the run computed any."""
+    for one in summary_of(run).get("paces", ()):
+        if one["stage"] in COSTLY and one["images_s"]:
+            yield f"{one['stage']} {one['what']}".strip(), one["images_s"]
 
 
 def _answers(first: Entry, second: Entry, both: Pair) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Entry:
         num_rows: how many those are.
         seconds: of all stages; None: not known (imports, blends).
         images_s: images a second through the backbones, of what was not in the bank; None: nothing was computed.
+        embedded: how many those were; None: not known (imports, blends, runs of before that was kept).
+        trained_s: images a second that fine-tuning showed; None: there was none, or in a process that was stopped.
         ended: UTC, ISO 8601.
         keys: what decides its bytes, flat: `finetune.phases[0].lr` -> JSON text.
         public: the last public score that was noted; None: none.
@@ -53,6 +55,8 @@ class Entry:
     keys: Mapping[str, str]
     public: float | None = None
     submission: bool = False
+    embedded: int | None = None
+    trained_s: float | None = None
 
     @property
     def minutes(self) -> float | None:
@@ -116,6 +120,8 @@ def read(folder: Path) -> Entry:
             ended=_ended(own),
             keys=dict(_flat(key)),
             submission=summary["submission"] is not None,
+            embedded=next((one["images"] for one in _of(summary, "embed") if not one["what"]), None),
+            trained_s=_shown_s(summary),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         told = f"{type(error).__name__}: {error}"
@@ -146,6 +152,18 @@ def _ended(folder: Path) -> str:
         return str(_json(folder / MADE)["ended"])
     stamp = (folder / ledger.SUMMARY).stat().st_mtime
     return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
+
+
+def _of(summary: Mapping[str, Any], stage: str) -> list[dict[str, Any]]:
+    """Paces of a stage; see `ledger.Summary`."""
+    return [one for one in summary.get("paces", ()) if one["stage"] == stage]
+
+
+def _shown_s(summary: Mapping[str, Any]) -> float | None:
+    """Images a second of all trainings together."""
+    trained = [one for one in _of(summary, "tune") if one["what"].startswith("training ")]
+    images, seconds = (sum(one[part] for one in trained) for part in ("images", "seconds"))
+    return round(images / seconds, 1) if images and seconds else None
 
 
 def _pace(events: Path) -> float | None:

@@ -21,7 +21,7 @@ from medalist.pipeline.paired import pair
 from medalist.pipeline.records.entries import Entry, read, with_public
 
 FILE = "record.sqlite"
-VERSION = 2  # of what is kept of a run
+VERSION = 3  # of what is kept of a run
 TABLES = """
 CREATE TABLE IF NOT EXISTS runs (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pairs (one TEXT, two TEXT, stamp TEXT, facts TEXT, PRIMARY KEY (one, two)) WITHOUT ROWID;

@@ -15,6 +15,7 @@ from medalist.evidence import Comparison
 from medalist.metrics import metrics
 from medalist.pipeline.outcome import decision_of
 from medalist.pipeline.records.entries import Entry
+from medalist.pipeline.records.keys import differences
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,10 @@ def changes(parent: Entry, entry: Entry) -> tuple[str, ...]:
     """What differs between two runs, as overrides that lead from the first to the second."""
     if entry.kind == "blend":
         return (f"blend of {len(json.loads(entry.keys.get('(sources)', '[]')))} members",)
-    keys = [*entry.keys, *(key for key in parent.keys if key not in entry.keys)]
-    differ = [key for key in keys if parent.keys.get(key) != entry.keys.get(key)]
-    if "backbones" in differ and "(weights)" in differ:
-        differ.remove("(weights)")  # other backbones have other weights
-    return tuple(f"{key}={entry.keys[key]}" if key in entry.keys else f"no {key}" for key in differ)
+    differ = {one.key: one.after for one in differences(parent.keys, entry.keys)}
+    if "backbones" in differ:
+        differ.pop("(weights)", None)  # other backbones have other weights
+    return tuple(f"no {key}" if value is None else f"{key}={value}" for key, value in differ.items())
 
 
 def _sources(folder: Path) -> set[Path]:

@@ -16,11 +16,23 @@ from medalist.pipeline.records.lineage import Step, steps
 
 MOST_CHANGES = 4  # told of a run; the CSV has all
 LONGEST = 90  # characters of a change
-HEAD = ("", "run", "score", "against", "gain", "", "minutes", "gain a minute", "images/s", "public")
+HEAD = ("", "run", "score", "against", "gain", "", "minutes", "gain a minute", "images/s", "trained/s", "public")
 LEFT = 6  # columns of text; the others are numbers, and left out where all are empty
 COLUMNS = (
     *("run", "kind", "ended", "metric", "score", "stderr", "rows", "images", "parent", "changed"),
-    *("gain", "gain_stderr", "p", "verdict", "seconds", "gain_a_minute", "images_s", "public", "submission"),
+    *(
+        "gain",
+        "gain_stderr",
+        "p",
+        "verdict",
+        "seconds",
+        "gain_a_minute",
+        "images_s",
+        "embedded",
+        "trained_s",
+        "public",
+        "submission",
+    ),
 )
 
 
@@ -95,6 +107,7 @@ def _cells(step: Step, number: Mapping[Path, str]) -> tuple[str, ...]:
         _number(entry.minutes, ".2f"),
         _number(step.gain_a_minute, "+.4f") if gain is not None and gain.verdict in ("better", "worse") else "",
         _number(entry.images_s, ".0f"),
+        _number(entry.trained_s, ".0f"),
         _number(entry.public, ".4f"),
     )
 
@@ -133,7 +146,10 @@ def _row(step: Step) -> tuple[str | float | int, ...]:
         *compared,
         *(
             "" if value is None else value
-            for value in (entry.seconds, step.gain_a_minute, entry.images_s, entry.public)
+            for value in (
+                *(entry.seconds, step.gain_a_minute, entry.images_s, entry.embedded, entry.trained_s),
+                entry.public,
+            )
         ),
         "yes" if entry.submission else "no",
     )

@@ -21,6 +21,7 @@ from medalist.fitted import State
 from medalist.pipeline.tuning.epochs import choose_epochs, factors, values
 from medalist.pipeline.tuning.shared import Tuning, check_folds, settle
 from medalist.pipeline.tuning.trained import REFIT, Place, card_of
+from medalist.progress import tell_pace
 from medalist.recipe import RampSection
 from medalist.training import checkpoint
 from medalist.training.weights import present
@@ -90,6 +91,9 @@ def run_one(
     if ranks.rank():
         return curves
     ledger.write_json(tuning.folder / f"curves-{place}.json", {"facts": training.facts, "epochs": curves})
+    shown = training.pace.get("images", 0)
+    planned = (tuning.plan.epochs if until is None else until) * len(rows)
+    tell_pace(tuning.sink, f"training {name}", shown, training.pace.get("seconds", 0.0), kept=max(planned - shown, 0))
     if training.pace:
         ledger.write_json(tuning.folder / f"pace-{place}.json", training.pace)
     return curves

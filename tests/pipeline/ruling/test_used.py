@@ -30,7 +30,7 @@ def test_weights_come_once_and_drawn_ones_are_none() -> None:
     used = used_by(load_recipe(metric="accuracy", backbones=names, overrides=["size=[96, 128]", "folds.seed=3"]))
     (weights,) = used.weights
     card = json.loads(embedded_card().read_text(encoding="utf-8"))
-    assert (weights.name, weights.licence, weights.published) == ("embedded", "Apache-2.0", "")
+    assert (weights.name, weights.licence, weights.published) == ("embedded", "Apache-2.0", "2026-11-21")
     assert (weights.origin, weights.sha256) == (card["origin"], card["sha256"])
     assert used.seeds == (0, 3) and not used.images and not used.pseudo_labels
 
