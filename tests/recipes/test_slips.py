@@ -36,10 +36,11 @@ from medalist.features.column import Look
 from medalist.features.extract import embed
 from medalist.store import hash_bytes
 from medalist.training.feeds import Images
-from medalist.training.finetune import Training, finetune
+from medalist.training.finetune import finetune
 from medalist.training.network import Network
 from medalist.training.neural.heads import linear
 from medalist.training.plan import Phase, Plan, steps
+from medalist.training.underway import Training
 
 SIZE = 64
 NUM = 10
