@@ -15,8 +15,8 @@ import numpy as np
 
 from medalist.expansion.likeness import Fit
 
-# Of labelled images that reach the bar. The next twentieth that a lower one would let in is half wrong
-# (docs/BENCHMARKS.md, Expansion).
+# Of labelled images that reach the bar. Of what one that 90 % reach would add, one in seven is wrong; of the next
+# twentieth, three in ten (docs/BENCHMARKS.md, Expansion).
 SHARE = 0.85
 
 

@@ -1,6 +1,6 @@
 """The dataset that new images are to join: its table, the facts of its files, and how its own images fit their classes.
 
-Axes: N labelled images that are compared with, X new ones, C classes.
+Axes: N labelled images that are compared with, X new ones, J both, A all with test images, D features, C classes.
 """
 
 from __future__ import annotations
@@ -93,12 +93,13 @@ def labelled_fits(
     files += [str((folder / path).absolute()) for path in paths]
     found = extract(recipe, Path("/"), files, cache=cache, settled=folder / SETTLED, sink=sink)
     bank, hashes = FeatureBank(cache), [fact.hash for fact in found.facts]
-    x_AD = bank.rows(found.spaces, hashes[: len(rows)] + hashes[len(known) :], normalise=recipe.normalise)[:]
-    num_classes = len(table.classes)
-    mine, new = fits(x_AD[: len(rows)], labels, fold_N, x_AD[len(rows) :], num_classes=num_classes)
     place_A = np.arange(len(files))
-    kinds = place_A[len(rows) : len(known)], place_A[: len(rows)]
     unit_AD = unit_rows(bank, found, place_A)
+    kinds = place_A[len(rows) : len(known)], place_A[: len(rows)]
+    judged = np.concatenate([place_A[: len(rows)], place_A[len(known) :]])
+    x_JD = bank.rows(found.spaces, [hashes[place] for place in judged], normalise=recipe.normalise)[:]
+    num_classes = len(table.classes)
+    mine, new = fits(x_JD, unit_AD[judged], labels, fold_N, num_classes=num_classes)
     shown = shown_before(files, unit_AD, kinds, place_A[len(known) :], cache=cache, sink=sink)
     same = {place - len(known): int(known[other]) for place, other in shown.items()}
     return Labelled(mine, targets(labels, num_classes).astype(bool), fold_N), new, same

@@ -20,15 +20,22 @@ BLOCK = 256
 
 
 def distances(
-    x_QD: np.ndarray, x_ND: np.ndarray, group_Q: np.ndarray, group_N: np.ndarray, *, seed: int = 0
+    x_QD: np.ndarray,
+    x_ND: np.ndarray,
+    group_Q: np.ndarray,
+    group_N: np.ndarray,
+    *,
+    neighbour: int = NEIGHBOUR,
+    seed: int = 0,
 ) -> np.ndarray:
-    """Cosine distance of each row to its NEIGHBOUR-th nearest one of another group.
+    """Cosine distance of each row to its n-th nearest one of another group.
 
     Args:
         x_QD: rows of norm 1 (a row of zeros is at distance 1 from all).
         x_ND: likewise; it may hold the rows of `x_QD` themselves.
         group_Q: pictures of one group (duplicates) are no neighbours; a number that `group_N` lacks excludes none.
         group_N: likewise.
+        neighbour: n.
         seed: of the rows that are compared with, where there are more than MOST_COMPARED.
 
     Returns:
@@ -38,13 +45,13 @@ def distances(
         drawn = np.random.default_rng(seed).choice(len(x_ND), MOST_COMPARED, replace=False)
         x_ND, group_N = x_ND[drawn], group_N[drawn]
     far_Q = np.full(len(x_QD), np.inf, np.float32)
-    if len(x_ND) < NEIGHBOUR:
+    if len(x_ND) < neighbour:
         return far_Q
     for start in range(0, len(x_QD), BLOCK):
         rows = slice(start, start + BLOCK)
         far_BN = 1 - x_QD[rows] @ x_ND.T
         far_BN[group_Q[rows, None] == group_N[None]] = np.inf
-        far_Q[rows] = np.partition(far_BN, NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1]
+        far_Q[rows] = np.partition(far_BN, neighbour - 1, axis=1)[:, neighbour - 1]
     return far_Q
 
 

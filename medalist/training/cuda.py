@@ -12,19 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from medalist.store import write_atomic
 from medalist.training import network, ranks
+from medalist.training.feeds import Batch
 from medalist.training.network import Network
 from medalist.training.neural.heads import draws, set_draws
-
-if TYPE_CHECKING:
-    from medalist.training.feeds import Batch
-    from medalist.training.finetune import Training
+from medalist.training.underway import Training
 
 LONG_S = 300.0  # a shorter phase is over before compiling could pay
 TIMED = 5

@@ -6,7 +6,7 @@ Axes: n rows, C classes.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +14,7 @@ import torch
 from medalist.errors import MedalistError
 from medalist.training import checkpoint, network, ranks
 from medalist.training.heads.contract import link, log_loss
-
-if TYPE_CHECKING:
-    from medalist.training.finetune import Training
+from medalist.training.underway import Training
 
 BATCH = 64
 

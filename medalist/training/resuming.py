@@ -7,14 +7,11 @@ of the epoch under way.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from medalist.training import checkpoint, network
 from medalist.training.neural.heads import draws, set_draws
 from medalist.training.optim.optimisers import load_state, state_arrays
-
-if TYPE_CHECKING:
-    from medalist.training.finetune import Training
+from medalist.training.underway import Training
 
 CHECKPOINT = "checkpoint.safetensors"
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medalist.progress import Event, Sink
 from medalist.training import ranks
-
-if TYPE_CHECKING:
-    from medalist.training.finetune import Training
-    from medalist.training.plan import Step
+from medalist.training.plan import Step
+from medalist.training.underway import Training
 
 SAID_S = 0.5
 

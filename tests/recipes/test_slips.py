@@ -42,10 +42,11 @@ from medalist.recipe import load_recipe, packaged_recipes
 from medalist.recipe.load import packaged_text, slips_of
 from medalist.store import hash_bytes
 from medalist.training.feeds import Images
-from medalist.training.finetune import Training, finetune
+from medalist.training.finetune import finetune
 from medalist.training.network import Network
 from medalist.training.neural.heads import linear
 from medalist.training.plan import Phase, Plan, steps
+from medalist.training.underway import Training
 
 SIZE = 64
 NUM = 10

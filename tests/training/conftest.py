@@ -47,9 +47,9 @@ class Workshop:
         """A training of the first 24 rows, or those of `rows`."""
         import torch
 
-        from medalist.training.finetune import Training
         from medalist.training.network import Network
         from medalist.training.neural.heads import neural
+        from medalist.training.underway import Training
 
         head = neural.bind(plan.head)(self.images.backbone.num_features, NUM_CLASSES, seed=plan.seed)
         columns = self.images.auxiliary

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from medalist.training import finetune as loop
 from medalist.training import network, ranks
 from medalist.training.auxiliary import Auxiliary
-from medalist.training.finetune import finetune
+from medalist.training.finetune import advance, finetune
 from medalist.training.judging import logits
 from medalist.training.mixing import mixup
 from medalist.training.network import Network
@@ -112,7 +112,7 @@ def test_the_layer_learns_at_the_head_s_rate_and_answers_nothing(workshop: Any) 
     training.enter(0)
     rates = {id(p): group["base_lr"] for group in training.optimiser.param_groups for p in group["params"]}
     assert [rates[id(p)] for p in training.net.auxiliary.parameters()] == [0.02, 0.02]
-    training.step(*first_batch(training))
+    advance(training, *first_batch(training))
     assert training.sums[2] / training.sums[1] == pytest.approx(np.log(5))  # five classes, a layer of zeros
     finetune(training, watched=np.arange(24, 40))
     arrays = load_file(training.folder / "weights-0.safetensors")
@@ -152,7 +152,7 @@ def test_micro_batches_have_the_whole_batch_s_gradients(workshop: Any) -> None:
         training = workshop.training(workshop.plan(("all", 1), mix="mixup(alpha=0.4)"), micro=micro)
         nn.init.constant_(training.net.auxiliary.weight[0], 0.1)
         training.enter(0)
-        training.step(*first_batch(training))
+        advance(training, *first_batch(training))
         grads.append([p.grad.clone() for p in network.trained(training.net)])
     assert any(grad.any() for grad in grads[0])
     for whole, parts in zip(*grads, strict=True):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from medalist.training import crossings
+from medalist.training import crossings, underway
 from medalist.training.crossings import Crossings
 from medalist.training.finetune import finetune
 
@@ -217,14 +217,13 @@ def test_killed_before_a_view_is_whole(workshop: Any, killed: Callable[..., Any]
 
 def test_a_network_that_cannot_be_cut_trains_whole(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from medalist.errors import BackboneError
-    from medalist.training import finetune as loop
 
     def refuse(*_: Any) -> Any:
         raise BackboneError("cannot be traced")
 
     plan = workshop.plan(("from: layer4", 1))
     want = workshop.tuned(plan, "whole")
-    monkeypatch.setattr(loop, "split", refuse)
+    monkeypatch.setattr(underway, "split", refuse)
     got = workshop.tuned(plan, "uncut", prefix=workshop.folder / "prefix")
     assert got.facts["prefix"] == "phase 1: cannot be traced"
     assert got.curves == want.curves

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from medalist.errors import DataError
 from medalist.training import finetune as loop
 from medalist.training import network
-from medalist.training.finetune import finetune
+from medalist.training.finetune import advance, finetune
 from medalist.training.resuming import CHECKPOINT
 
 TWO_DEPTHS = (("last 30 %", 1), ("all", 1))
@@ -155,7 +155,7 @@ def test_the_second_pass_moves_no_statistics(workshop: Any) -> None:
     for sam in (0.0, 0.05):
         training = workshop.training(workshop.plan(("all", 1), batchnorm="train", sam=sam), f"sam{sam}")
         training.enter(0)
-        training.step(*first_batch(training))
+        advance(training, *first_batch(training))
         stepped[sam] = norms_of(training)
     moved = [name for name in stepped[0.0] if "running" in name or "tracked" in name]
     assert moved
@@ -169,7 +169,7 @@ def test_a_step_of_sam_is_the_step_at_the_worst_point_nearby(workshop: Any) -> N
     for one in (training, other):
         one.enter(0)
     step, inputs = first_batch(training)
-    training.step(step, inputs)
+    advance(training, step, inputs)
 
     own = [(p, group["lr"]) for group in other.optimiser.param_groups for p in group["params"]]
     target_BC, start = other.images.targets(step.rows), [p.detach().clone() for p, _ in own]
@@ -193,7 +193,7 @@ def test_micro_batches_have_the_whole_batch_s_gradients(workshop: Any, loss: str
         training = workshop.training(plan, micro=micro)
         training.enter(0)
         step, inputs = first_batch(training)
-        training.step(step, inputs)
+        advance(training, step, inputs)
         grads.append([p.grad.clone() for p in network.trained(training.net)])
     for whole, parts in zip(*grads, strict=True):
         torch.testing.assert_close(whole, parts, rtol=1e-5, atol=1e-5)

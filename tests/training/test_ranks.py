@@ -36,10 +36,11 @@ from medalist.store import hash_bytes
 from medalist.training import ranks
 from medalist.training.auxiliary import Auxiliary
 from medalist.training.feeds import Images
-from medalist.training.finetune import Training, finetune
+from medalist.training.finetune import finetune
 from medalist.training.network import Network
 from medalist.training.neural.heads import neural
 from medalist.training.plan import Phase, Plan
+from medalist.training.underway import Training
 
 if __name__ == "__main__":
     told = json.loads(Path(sys.argv[1]).read_text())

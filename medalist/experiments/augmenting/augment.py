@@ -14,28 +14,19 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from medalist.errors import RecipeError
 from medalist.evidence import Comparison
-from medalist.experiments.augmenting.confirming import (
-    BETTER,
-    DRAWS,
-    OWN,
-    PAIR,
-    Confirmed,
-    confirm,
-    erasing_for_longer,
-    proposals,
-)
+from medalist.experiments.augmenting.confirming import DRAWS, confirm, erasing_for_longer, proposals
 from medalist.experiments.augmenting.copies import Copies
-from medalist.experiments.augmenting.factors import USUAL, factors_of, policy_of, views_of
+from medalist.experiments.augmenting.factors import USUAL, factors_of, policy_of
+from medalist.experiments.augmenting.findings import CHART, Findings
 from medalist.experiments.augmenting.players import Frozen, Player, Tuned
-from medalist.experiments.augmenting.probe import Probed, probe
+from medalist.experiments.augmenting.probe import probe
 from medalist.experiments.augmenting.sampled import sample_of
 from medalist.experiments.augmenting.screening import Design, design, effects, one_at_a_time
+from medalist.experiments.augmenting.telling import chart, few_of, text_of
 from medalist.experiments.folder import RECIPE, TABLE, VIEWS, answered, asking, finish
 from medalist.experiments.process import shared_options
 from medalist.pipeline import cache_folder, run_key
@@ -45,91 +36,7 @@ from medalist.progress import Sink, ignore
 from medalist.recipe import Recipe
 from medalist.store import write_atomic
 
-CHART = "effects.png"
 NUM_VIEWS, IMAGES = 4, 2000
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What an experiment found.
-
-    Args:
-        metric: by which.
-        factors: operations, as named.
-        probed: each by itself.
-        effects: of those that were screened.
-        design: of the screening; None where one operation or none was left.
-        arms: confirmed policies, no augmentation first.
-        longer: erasing at twice the epochs, without it first; compared with that, not with no augmentation.
-        holds_for: what the effects were measured by.
-        cost: image passes a stage, and of one operation at a time.
-        seconds: wall seconds a stage.
-    """
-
-    metric: str
-    factors: tuple[str, ...]
-    probed: dict[str, Probed]
-    effects: dict[str, Comparison]
-    design: Design | None
-    arms: list[Confirmed]
-    longer: list[Confirmed]
-    holds_for: str
-    cost: dict[str, int]
-    seconds: dict[str, float]
-
-    def verdict(self, factor: str) -> str:
-        """Of an operation: the probe's if that rejected it, else the screening's."""
-        return "worse" if self.probed[factor].lost else self.effects[factor].verdict
-
-    @property
-    def policy(self) -> str:
-        """The confirmed policy with the largest gain; empty where none is better than no augmentation.
-
-        What was found better needs the most promising beside it only where it is told from it.
-        """
-        better = {arm.name: arm for arm in self.arms if arm.gain and arm.gain.verdict == "better"}
-        over = better[PAIR].over if PAIR in better else None
-        if BETTER in better and PAIR in better and (over is None or over.verdict != "better"):
-            del better[PAIR]
-        return max((arm.gain.difference, arm.policy) for arm in better.values() if arm.gain)[1] if better else ""
-
-    @property
-    def own(self) -> Confirmed | None:
-        """The recipe's own policy; None where it is none, or one of the others."""
-        return next((arm for arm in self.arms if arm.name == OWN), None)
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """For test-time augmentation: fixed views of operations that are not worse, and whose views are not either."""
-        kept = (one for one in self.factors if self.verdict(one) != "worse")
-        return views_of(one for one in kept if self.probed[one].survival.verdict != "worse")
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON."""
-        rows = [
-            {
-                "operation": one,
-                "verdict": self.verdict(one),
-                "rejected_by": "probe" if self.probed[one].lost else "",
-                "probe": asdict(self.probed[one]),
-                "effect": asdict(self.effects[one]) if one in self.effects else None,
-            }
-            for one in self.factors
-        ]
-        return {
-            "question": "augment",
-            "metric": self.metric,
-            "operations": rows,
-            "runs": self.design.sign_RF.tolist() if self.design else [],
-            "clear_of_interactions": bool(self.design and self.design.clear),
-            "policies": [asdict(arm) for arm in [*self.arms, *self.longer]],
-            "policy": self.policy,
-            "views": list(self.views),
-            "holds_for": self.holds_for,
-            "image_passes": self.cost,
-            "seconds": self.seconds,
-            "charts": [CHART],
-        }
 
 
 def augment(
@@ -165,8 +72,6 @@ def augment(
         RecipeError: a slip in the operations, or in the recipe.
         StoreError: `out` holds another experiment.
     """
-    from medalist.experiments.augmenting.telling import chart, few_of, text_of
-
     factors = factors_of(USUAL if operations == "usual" else operations)
     for name, value, least in (("views", views, 1), ("images", images, 30)):
         if value < least:

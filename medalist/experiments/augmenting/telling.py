@@ -5,14 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from medalist.data.views import Policy
 from medalist.evidence import Comparison
+from medalist.experiments.augmenting.findings import Findings
 from medalist.experiments.charts import Mark, Panel, panels
-
-if TYPE_CHECKING:
-    from medalist.experiments.augmenting.augment import Findings
 
 EMPTY = '""'  # no policy, as an override says it
 FEW_OPERATIONS = 2  # which one after the other costs no more than a design, its probe and confirmation

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from medalist.experiments.ranking.table import Row
+from dataclasses import dataclass
 
 HEAD = ("backbone", "score", "gain", "p", "verdict", "img/s", "params")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm of the table.
+
+    Args:
+        name: the backbone, or several with ` + ` between.
+        backbones: what `--backbone` takes, each.
+        score, stderr: out of fold.
+        gain, gain_stderr, p: over the best single on the same rows; positive: better.
+        verdict: of the gain, Holm's among the singles, or among all fusions that were tried.
+        images_s: through all its backbones, one after the other.
+        mparams: millions of parameters of all its backbones.
+        top1: on ImageNet, of a single.
+        licence: of its weights.
+        seconds: of its run, whose features were there already.
+    """
+
+    name: str
+    backbones: tuple[str, ...]
+    score: float
+    stderr: float
+    gain: float
+    gain_stderr: float
+    p: float
+    verdict: str
+    images_s: float
+    mparams: float
+    top1: float | None
+    licence: str
+    seconds: float
 
 
 def table_of(rows: Sequence[Row], baseline: str) -> list[str]:

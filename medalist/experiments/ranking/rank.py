@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +17,15 @@ from medalist.experiments.arms import Arm, Done, carry_out_all
 from medalist.experiments.folder import MEASURED, TABLE, answered, asking, finish
 from medalist.experiments.process import shared_options
 from medalist.experiments.ranking.candidates import Candidate, Pace, open_candidates, pace
-from medalist.experiments.ranking.fusions import Fusions, Sight, fuse
+from medalist.experiments.ranking.fusions import Sight, fuse
 from medalist.experiments.ranking.screen import ENOUGH, Look, asking_for, best, halve, quick_looks
+from medalist.experiments.ranking.seen import Ranking
+from medalist.experiments.ranking.table import draw_charts, result_of, text_of
 from medalist.ledger import write_json
 from medalist.pipeline import cache_folder, run_key
 from medalist.pipeline.backbones import backbone_notes
 from medalist.progress import Event, Sink, ignore
 from medalist.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """What was run and seen.
-
-    Args:
-        recipe: of all arms, but for the backbones.
-        data: folder of the dataset, as it was typed.
-        candidates: all that were asked, and were allowed.
-        paces: how fast each is, by name.
-        looks: on the way of halving.
-        singles: run in full, the best first.
-        fusions: pairs and trios.
-        seconds: that reading the images and their features took.
-        notes: sentences for people.
-        options: that a run needs too, as they were typed.
-    """
-
-    recipe: Recipe
-    data: Path
-    candidates: tuple[Candidate, ...]
-    paces: dict[str, Pace]
-    looks: tuple[Look, ...]
-    singles: tuple[Done, ...]
-    fusions: Fusions
-    seconds: float
-    notes: tuple[str, ...]
-    options: tuple[str, ...] = ()
 
 
 def rank(
@@ -95,7 +68,6 @@ def rank(
     }
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was ranked before"
-    from medalist.experiments.ranking.table import draw_charts, result_of, text_of
     from medalist.pipeline.checks import check, check_table
     from medalist.pipeline.way import read
 

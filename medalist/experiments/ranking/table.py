@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +20,14 @@ from medalist.evidence import BestOfMany, Comparison, best_of_many
 from medalist.evidence.draws import bind, sign
 from medalist.experiments.arms import Done, against
 from medalist.experiments.charts import Mark, scatter
-from medalist.experiments.ranking.columns import aligned, table_of
+from medalist.experiments.ranking.columns import Row, aligned, table_of
 from medalist.experiments.ranking.fusions import against_single, gain_of_fusing
-from medalist.experiments.ranking.rank import Ranking
 from medalist.experiments.ranking.screen import best as best_first
+from medalist.experiments.ranking.seen import Ranking
 from medalist.recipe import Recipe
 
 BASELINE = "best single"
 CHARTS = ("score-parameters.png", "score-pace.png")
-
-
-@dataclass(frozen=True)
-class Row:
-    """An arm of the table.
-
-    Args:
-        name: the backbone, or several with ` + ` between.
-        backbones: what `--backbone` takes, each.
-        score, stderr: out of fold.
-        gain, gain_stderr, p: over the best single on the same rows; positive: better.
-        verdict: of the gain, Holm's among the singles, or among all fusions that were tried.
-        images_s: through all its backbones, one after the other.
-        mparams: millions of parameters of all its backbones.
-        top1: on ImageNet, of a single.
-        licence: of its weights.
-        seconds: of its run, whose features were there already.
-    """
-
-    name: str
-    backbones: tuple[str, ...]
-    score: float
-    stderr: float
-    gain: float
-    gain_stderr: float
-    p: float
-    verdict: str
-    images_s: float
-    mparams: float
-    top1: float | None
-    licence: str
-    seconds: float
 
 
 def rows_of(ranking: Ranking) -> list[Row]:

@@ -46,6 +46,7 @@ def image_seconds(tuning: Tuning, folder: Path, *, budget_s: float) -> list[floa
 
 
 def _phase_seconds(training: Any, phase: int, warm: int, budget_s: float) -> float:
+    from medalist.training.finetune import advance
     from medalist.training.plan import steps
 
     plan = training.plan
@@ -55,7 +56,7 @@ def _phase_seconds(training: Any, phase: int, warm: int, budget_s: float) -> flo
     start, ended, images = time.perf_counter(), list[float](), list[int]()
     with closing(training.feed.shown(plan, work, training.device)) as stream:
         for step, inputs in stream:
-            training.step(step, inputs)
+            advance(training, step, inputs)
             ended.append(time.perf_counter())
             images.append(len(step.rows))
             if len(ended) > 1 and ended[-1] - start > budget_s:

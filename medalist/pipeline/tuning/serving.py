@@ -6,14 +6,17 @@ recipe of the run folder, the features and pixels of the cache; so all of them s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from medalist.ledger import Summary
+from medalist.pipeline import way
 from medalist.pipeline.extraction import SETTLED
+from medalist.pipeline.tuning.helping import jobs
 from medalist.pipeline.tuning.shared import Tuning
 from medalist.pipeline.tuning.trainings import train
+from medalist.pipeline.tuning.tuned import tunings_of
+from medalist.progress import ignore
 from medalist.recipe import load_recipe
 
 
@@ -36,42 +39,15 @@ def run_as_rank(go: Callable[[], Summary]) -> Summary | None:
     return summary
 
 
-@contextmanager
-def helped(tunings: Sequence[Tuning], out: Path, root: Path, cache: Path) -> Iterator[None]:
-    """Inside, the helpers walk through the same trainings; nothing where there are none.
-
-    Args:
-        tunings: of all networks of a run, in their order.
-        out: the run folder, with its recipe.
-        root: of the dataset.
-        cache: of bank and pixels.
-    """
-    from medalist.training import ranks
-
-    if ranks.world() > 1:
-        for tuning in tunings:
-            _ = tuning.frozen, tuning.images  # computed once, here; the helpers find them in the cache
-        ranks.told({name: str(path.resolve()) for name, path in (("out", out), ("root", root), ("cache", cache))})
-    yield
-    ranks.meet()
-
-
 def serve() -> None:
-    """What helpers do: the trainings of each folder that rank 0 tells, until it tells of none."""
-    from medalist.training import ranks
-
-    while (job := ranks.told(None)) is not None:
-        for tuning in _tunings(Path(job["out"]), Path(job["root"]), Path(job["cache"])):
+    """What helpers do: the trainings of each folder that rank 0 tells of."""
+    for out, root, cache in jobs():
+        for tuning in _tunings(out, root, cache):
             train(tuning)
-        ranks.meet()
 
 
 def _tunings(out: Path, root: Path, cache: Path) -> list[Tuning]:
     """A run's, as rank 0 has made them."""
-    from medalist.pipeline import way
-    from medalist.pipeline.tuning.tuned import tunings_of
-    from medalist.progress import ignore
-
     recipe = load_recipe(out / "recipe.yaml")
     features = way.embed(recipe, way.read(recipe, root), cache=cache, settled=out / SETTLED)
     return tunings_of(recipe, features, way.split(recipe, features), out, cache=cache, sink=ignore)

@@ -109,7 +109,7 @@ def training_of(
     follows: Sequence[float] = (),
 ) -> Any:
     """A training as it begins; see `Training`."""
-    from medalist.training.finetune import Training
+    from medalist.training.underway import Training
 
     return Training(
         plan=tuning.plan,

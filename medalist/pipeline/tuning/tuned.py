@@ -24,7 +24,7 @@ from medalist.pipeline.extra import learnt
 from medalist.pipeline.extraction import Features
 from medalist.pipeline.holdout import scored
 from medalist.pipeline.learners import slug
-from medalist.pipeline.tuning.serving import helped
+from medalist.pipeline.tuning.helping import helped
 from medalist.pipeline.tuning.shared import Tuning
 from medalist.pipeline.tuning.trained import REFIT, Place, Trained
 from medalist.pipeline.tuning.trainings import train

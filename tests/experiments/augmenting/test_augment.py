@@ -13,8 +13,9 @@ import pytest
 from medalist.errors import RecipeError, StoreError
 from medalist.evidence import Comparison
 from medalist.experiments.augmenting import copies
-from medalist.experiments.augmenting.augment import Findings, augment
+from medalist.experiments.augmenting.augment import augment
 from medalist.experiments.augmenting.confirming import Confirmed
+from medalist.experiments.augmenting.findings import Findings
 from medalist.experiments.augmenting.probe import Probed
 from medalist.experiments.augmenting.telling import _next, few_of
 from medalist.recipe import Recipe, load_recipe

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from medalist.experiments.ranking.columns import table_of
-from medalist.experiments.ranking.table import BASELINE, Row, _stand_in
+from medalist.experiments.ranking.columns import Row, table_of
+from medalist.experiments.ranking.table import BASELINE, _stand_in
 
 NAMES = ("mobilenet_edgetpu_075_coral", "vit_base_patch14_dinov2.lvd142m", "embedded")
 

@@ -14,6 +14,7 @@ import pytest
 from medalist.pipeline.preflight import images_shown
 from medalist.pipeline.tuning.pace import _phase_seconds
 from medalist.recipe import load_recipe
+from medalist.training import finetune
 from medalist.training.plan import Phase, Plan, Step
 
 
@@ -35,7 +36,7 @@ class Clock:
         for step in work():
             yield step, ()
 
-    def step(self, step: Step, inputs: Any) -> None:
+    def advance(self, step: Step, inputs: Any) -> None:
         assert step.epoch == 2 * self.entered
         self.now += self.first_s if self.steps < 3 else self.then_s
         self.steps += 1
@@ -54,6 +55,7 @@ def test_first_steps_do_not_count(
 ) -> None:
     clock = Clock(batch=8, num_steps=12, first_s=first_s, then_s=0.25)
     monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(finetune, "advance", Clock.advance)
     assert _phase_seconds(clock, 1, 4, budget_s) == pytest.approx(image_s)
     assert clock.steps == steps
 
