@@ -32,6 +32,17 @@ def test_a_missing_metric_lists_them(tmp_path: Path) -> None:
     assert "type --metric NAME" in process.stderr and "metrics: accuracy, average_precision," in process.stderr
 
 
+def test_a_preflight_of_several_processes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")  # torchrun's
+    monkeypatch.setattr(sys, "argv", ["medalist", "run", str(tmp_path), "--metric", "accuracy", "--preflight"])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    assert raised.value.code == 1
+    assert "type the command without torchrun" in capsys.readouterr().err
+
+
 def test_an_interrupt_says_that_the_same_command_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -93,8 +93,8 @@ def verdict_of(result: Mapping[str, Any]) -> dict[str, Any]:
 def sentence(facts: Mapping[str, Any]) -> str:
     """The verdict in words.
 
-    >>> sentence({"verdict": "worse", "metric": "log_loss", "difference": -0.05, "stderr": 0.01, "p": 0, "seeds": 3})
-    'the new images harm; they are refused: gain in log_loss -0.0500 +- 0.0100 (p <0.001; rows and 3 draws counted)'
+    >>> sentence({"verdict": "worse", "metric": "f1_macro", "difference": -0.05, "stderr": 0.01, "p": 0, "seeds": 3})
+    'the new images harm; they are refused: gain in f1_macro -0.0500 +- 0.0100 (p <0.001; rows and 3 draws counted)'
     """
     p = "<0.001" if facts["p"] < 0.001 else f"{facts['p']:.3f}"
     counted = f"rows and {facts['seeds']} draws counted" if facts["seeds"] > 1 else "rows alone counted, no other draw"

@@ -60,8 +60,7 @@ def embed(
     spaces = [space for column in columns for space in column.spaces]
     facts = known_facts(root, paths, cache=cache)
     lacking, todo = _lacking(columns, facts)
-    asked = set(todo)
-    kept = sum(fact is not None and fact.ok and i not in asked for i, fact in enumerate(facts))
+    kept = len({i for i, fact in enumerate(facts) if fact is not None and fact.ok}.difference(todo))
     note = {
         "known": len(paths) - len(todo),
         "damaged": [str(path) for path in bank.damaged],
@@ -83,16 +82,19 @@ def embed(
                         column.add(one.facts.hash, one.images[p])
             for column in lacking:
                 column.finish_cell()
-    if not todo:
-        tell_pace(sink, "", 0, 0.0, kept=kept)
-    else:
-        taken = time.perf_counter() - start
-        tell_pace(sink, "", len(todo), taken, kept=kept)
-        tell_pace(sink, "reading and decoding", len(todo), decode_s / usable_cores())
-        for name, (rows, busy_s) in lanes.busy.items():
-            tell_pace(sink, name, rows, busy_s)
-        sink(Event("embed", len(todo), len(todo), taken, where_time_went(decode_s, lanes.seconds)))
+    _tell_time(sink, len(todo), kept, time.perf_counter() - start, decode_s, lanes)
     return [fact for fact in facts if fact is not None], spaces
+
+
+def _tell_time(sink: Sink, images: int, kept: int, taken: float, decode_s: float, lanes: Lanes) -> None:
+    """Where the time of so many images went, by backbone and view; `kept` had their rows."""
+    tell_pace(sink, "", images, taken if images else 0.0, kept=kept)
+    if not images:
+        return
+    tell_pace(sink, "reading and decoding", images, decode_s / usable_cores())
+    for name, (rows, busy_s) in lanes.busy.items():
+        tell_pace(sink, name, rows, busy_s)
+    sink(Event("embed", images, images, taken, where_time_went(decode_s, lanes.seconds)))
 
 
 def _check_views(looks: Sequence[Look]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,20 @@ def audit(
         names = _write(out, table, rows)
         write_atomic(out / GROUPS, groups_csv(table, group_N))
         lines.append(f"written: {', '.join(str(out / name) for name in (*names, GROUPS))}")
+        lines += _next(root, out, rows, deep)
     return "\n".join(lines)
+
+
+def _next(root: Path, out: Path, rows: Sequence[Row], deep: bool) -> list[str]:
+    """What to do with the files, and what to type; nothing where there is nothing to act on."""
+    doubtful = any(row.kind in DOUBTFUL and row.split in LABELLED for row in rows)
+    keys = [f"data.quarantine={out / QUARANTINE}"] * doubtful + [f"folds.groups={out / GROUPS}"] * deep
+    if not keys:
+        return []
+    look = [f"delete the lines of images that are right from {out / QUARANTINE}"] * doubtful
+    look += [f"look at {out / GROUPS}, clusters that shall share a fold"] * deep
+    typed = shlex.join(["medalist", "run", str(root), "--metric", "METRIC", *keys])
+    return [f"to act on them, {'; '.join(look)}; then type: {typed}"]
 
 
 def _looked(

@@ -122,20 +122,15 @@ def decide(
     heads = {names[0]: {"score": told.score, "stderr": told.stderr, "in_sample": in_sample}}
     own = {names[0]: each_fold(chain.metric, y, found.answers_N, truth.fold_N)}
     if len(runs) > 1:
-        members = [alone(chain, place, run, y, truth.fold_N, truth.group_N) for place, run in enumerate(runs)]
-        heads = {
-            one.run.name: {"score": one.score, "stderr": one.stderr, "in_sample": one.in_sample} for one in members
-        }
-        own = {one.run.name: one.inside_K for one in members}
-        notes.append(against_best(chain, found, members, y, truth.fold_N, truth.group_N)[1])
-    folds = fold_scores(chain.metric, y, found.answers_N, truth.fold_N, truth.group_N, own)
+        heads, own, against = _members(chain, found, runs, truth)
+        notes.append(against)
     test = _answer(chain, found, runs, truth, readable_M, test_prior, counts, known)
     return Decision(
         estimate=told,
         forecast=_forecast(chain, truth, found.answers_N, len(readable_M)),
         in_sample=in_sample,
         heads=heads,
-        folds=folds,
+        folds=fold_scores(chain.metric, y, found.answers_N, truth.fold_N, truth.group_N, own),
         oof_N=found.answers_N,
         blend=replace(
             runs[0],
@@ -150,6 +145,17 @@ def decide(
         chain=found.state,
         notes=(f"decided by {chain.rule.text}", *notes, *tell_rule(found.state), *test.notes),
     )
+
+
+def _members(
+    chain: Chain, found: Crossfitted, runs: Sequence[Predictions], truth: Truth
+) -> tuple[dict[str, dict[str, float | None]], dict[str, tuple[float | None, ...]], str]:
+    """Of each member by itself its scores, and that of each fold; and whether the blend beats the best of them."""
+    y, fold_N, groups = truth.labels, truth.fold_N, truth.group_N
+    members = [alone(chain, place, run, y, fold_N, groups) for place, run in enumerate(runs)]
+    heads = {one.run.name: {"score": one.score, "stderr": one.stderr, "in_sample": one.in_sample} for one in members}
+    folds = {one.run.name: one.inside_K for one in members}
+    return heads, folds, against_best(chain, found, members, y, fold_N, groups)[1]
 
 
 class _Test(NamedTuple):

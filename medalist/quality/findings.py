@@ -29,7 +29,7 @@ KINDS = {
     "placeholder": "pictures that seem to stand in for missing ones",
     "label": "labels that look wrong to models that never saw the image, the likeliest first; many of them are right",
     "blank": "pictures with hardly any variation",
-    "duplicate": "files that show the same picture, mirrored or cut perhaps; each cluster shares a fold",
+    "duplicate": "files that show the same picture, mirrored or cut perhaps; twins by hash share a fold in runs",
     "outlier": "pictures that resemble no labelled one, or none of their class",
     "dark": "pictures whose bright parts are dark",
     "blurred": "pictures without sharp edges anywhere, at the size that networks see",

@@ -7,6 +7,7 @@ import http.server
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,6 +152,22 @@ def test_a_name_is_fetched_and_pinned(
 def test_an_unreachable_hub_says_so_and_what_to_do(home: Path) -> None:
     with pytest.raises(BackboneError, match=r"cannot be reached .*'embedded'.*hf download timm/test_resnet"):
         open_backbone(NAME)
+
+
+def test_a_hub_that_takes_no_connection_is_told_in_seconds(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that hangs, as without a network: the client would wait for it again and again."""
+
+    def hangs(*_: object) -> None:
+        time.sleep(2)
+        raise OSError
+
+    monkeypatch.setattr("medalist.backbones.hub.create_connection", hangs)
+    monkeypatch.setattr("medalist.backbones.hub.PROBE_S", 0.2)
+    start = time.perf_counter()
+    with pytest.raises(BackboneError, match=r"TimeoutError: no answer within 0\.2 s"):
+        open_backbone(NAME)
+    assert time.perf_counter() - start < 20  # timm is imported, too
+    time.sleep(2)  # the thread's end is this test's own
 
 
 def test_an_unreachable_name_offers_a_card_at_hand_of_a_near_one(home: Path) -> None:

@@ -194,6 +194,37 @@ def test_a_folder_holds_one_request(drawn: Any, expanded: tuple[Path, str], sour
         expand(RECIPE, drawn.root, tmp_path, asked(source), cache=drawn.cache)
 
 
+def test_what_failed_is_no_hindrance_and_what_was_fetched_stays(drawn: Any, source: Path, tmp_path: Path) -> None:
+    out, empty = tmp_path / "out", tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DataError, match="no folder that is named for a class"):
+        expand(RECIPE, drawn.root, out, asked(empty), cache=drawn.cache)
+    few = ("boat", "bottle")
+    wanted = asked(source, per_class=2, skip=tuple(name for name in CLASSES if name not in few))
+    assert "boat" in expand(RECIPE, drawn.root, out, wanted, cache=drawn.cache)
+    # Killed before its summary: another request goes on in the folder, and no image is fetched again.
+    (out / SUMMARY).unlink()
+    before = {file: file.stat().st_mtime_ns for file in (out / "images").rglob("*.*")}
+    other = asked(source, per_class=2, skip=wanted.skip, query="a {class}")
+    expand(RECIPE, drawn.root, out, other, cache=drawn.cache)
+    assert (
+        before and before.items() <= {file: file.stat().st_mtime_ns for file in (out / "images").rglob("*.*")}.items()
+    )
+    assert json.loads((out / SUMMARY).read_bytes())["query"] == "a {class}"
+
+
+def test_folders_of_no_class_are_told_at_each_command(drawn: Any, source: Path, tmp_path: Path) -> None:
+    more, boats = tmp_path / "more", sorted((source / "boat").glob("boat-*.jpg"))
+    for name, files in (("boat", boats[:2]), ("botle", boats[2:5]), ("zebra", boats[5:6])):
+        (more / name).mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, more / name)
+    for _ in range(2):  # the second reads what the first found
+        text = expand(RECIPE, drawn.root, tmp_path / "out", asked(more), cache=drawn.cache)
+        assert f"4 images of {more} are passed over" in text
+        assert "botle (3 images; did you mean 'bottle'?), zebra (1 images)" in text
+
+
 def test_skipped_classes_and_few_of_each(drawn: Any, source: Path, tmp_path: Path) -> None:
     wanted = asked(source, per_class=2, skip=tuple(CLASSES[2:]))
     text = expand(RECIPE, drawn.root, tmp_path / "out", wanted, cache=drawn.cache)

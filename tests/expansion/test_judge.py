@@ -11,7 +11,7 @@ import pytest
 
 from medalist.errors import RecipeError, StoreError
 from medalist.expansion.expand import Asked, expand
-from medalist.expansion.judge import JUDGED, RUNS, judge
+from medalist.expansion.judge import JUDGED, RUNS, enough_seeds, judge, sentence
 from medalist.expansion.written import EXTRA
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_bytes
@@ -61,6 +61,14 @@ def test_a_verdict_is_of_these_images_alone(drawn: Any, tmp_path: Path) -> None:
     (folder / EXTRA).write_text("".join(lines[:-1]), encoding="utf-8")
     judge(recipe(), drawn.root, folder, cache=drawn.cache)
     assert verdict(folder)["runs"] != first["runs"] and len(list((folder / RUNS).iterdir())) == 2
+
+
+def test_seeds_are_as_many_as_a_verdict_needs(tmp_path: Path) -> None:
+    assert enough_seeds(recipe()) == 3  # other folds are another draw
+    assert enough_seeds(recipe(f"folds.file={tmp_path / 'folds.csv'}")) == 1  # ridge in given folds draws nothing
+    assert enough_seeds(recipe(f"folds.file={tmp_path / 'folds.csv'}", "heads=[mlp]")) == 3
+    facts = {"verdict": "equal", "metric": "accuracy", "difference": 0.0, "stderr": 0.01, "p": 1.0}
+    assert "rows alone counted, no other draw" in sentence({**facts, "seeds": 1})
 
 
 def test_nothing_to_judge_and_nothing_to_compare_with_are_refused(drawn: Any, tmp_path: Path) -> None:

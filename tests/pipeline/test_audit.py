@@ -49,7 +49,8 @@ def test_findings_are_written_and_the_dataset_is_as_it_was(data: Path, tmp_path:
     Image.new("RGB", (100, 100)).save(data / "train" / "boat" / "=cmd.png")
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
     text = audit(RECIPE, data, cache=tmp_path / "cache", out=tmp_path / "found")
-    assert text.splitlines()[-1].startswith("written: ")
+    assert text.splitlines()[-2].startswith("written: ")
+    assert text.endswith(f"--metric METRIC data.quarantine={tmp_path / 'found' / 'quarantine.csv'}")
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
     with (tmp_path / "found" / "findings.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -47,6 +47,20 @@ def test_the_score_is_of_the_cross_fitted_answers(bring: Import, contest: Any, t
     assert metrics.bind("accuracy")(field.truth.labels, answers_N) == pytest.approx(summary.score)
 
 
+def test_a_blend_and_its_imports_keep_fold_scores_and_hashes(bring: Import, contest: Any, tmp_path: Path) -> None:
+    one, out = bring("one", seed=1), tmp_path / "both"
+    summary = blend([one, bring("two", seed=2)], out, metric="accuracy")
+    field, answers_N = unseen_answers(out)
+    for told in summary.folds:
+        mine = field.truth.fold_N == told["fold"]
+        assert told["score"] == pytest.approx((answers_N == contest.y)[mine].mean())
+        assert set(told["members"]) == set(summary.heads)
+    of_one, of_both = (json.loads((folder / "made.json").read_bytes())["hashes"] for folder in (one, out))
+    assert of_one["weights"] is None and of_one["recipe"] is None  # a script's, which nobody knows
+    assert of_both["folds"] == of_one["folds"] == field.folds.hash
+    assert of_both["classes"] == of_one["classes"] == field.table.class_hash
+
+
 def test_copies_are_named(bring: Import, tmp_path: Path) -> None:
     folders = [bring("one", seed=1), bring("two", seed=2), bring("copy", seed=1), bring("again", seed=1)]
     told = [note for note in blend(folders, tmp_path / "all").notes if "the same out-of-fold answers" in note]

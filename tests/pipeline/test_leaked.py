@@ -112,6 +112,12 @@ def test_a_run_answers_leaks_on_request_alone(leaking: tuple[Path, dict[str, str
     assert summaries["use"].forecast == summaries["list"].forecast
     (note,) = (note for note in summaries["use"].notes if note.startswith("leaks:"))
     assert "2 of 30 test images" in note and "score and forecast are of answers without" in note
+    with (tmp_path / "use" / "leaks.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["id"]: row["label"] for row in rows} == told
+    answered = {row["id"]: row["answered_by"] for row in rows}
+    assert all(f"{test} as {answered[test]}" in note and told[test] in answered[test] for test in told)
+    assert not (tmp_path / "list" / "leaks.csv").exists()
     assert not [note for note in summaries["list"].notes if note.startswith("leaks:")]
     assert {name: answers["use"][name] for name in told} == told
     others = answers["list"].keys() - told.keys()

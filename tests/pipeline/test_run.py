@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -12,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medalist.backbones import embedded_card
 from medalist.errors import RecipeError, StoreError
 from medalist.pipeline import run
 from medalist.pipeline.predict import predict
 from medalist.pipeline.way import embed, read, split
 from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
+from medalist.store import hash_json
 from medalist.submissions.checks import lint
 
 
@@ -45,6 +48,62 @@ def test_the_run_folder_holds_what_the_readme_says(out: Path) -> None:
     assert summary["interval95"][0] <= summary["score"] <= summary["interval95"][1]
     assert summary["seconds"]["embed"] <= summary["seconds"]["total"]
     assert any("stand-in for real weights" in note for note in summary["notes"])
+
+
+def test_each_fold_s_score_is_of_its_own_rows(out: Path) -> None:
+    """Recomputed with numpy from what the folder holds: answers, labels, folds; and each member's argmax."""
+    summary, table = (json.loads((out / name).read_bytes()) for name in ("summary.json", "table.json"))
+    fold_of = {image: int(fold) for image, fold in rows(out / "folds.csv")[1:]}
+    fold_N, y_N = np.array([fold_of[image] for image in table["ids"]]), np.array(table["labels"])
+    answers_N = np.load(out / "unseen.npy")
+    assert [one["fold"] for one in summary["folds"]] == [0, 1, 2]
+    for one in summary["folds"]:
+        mine = fold_N == one["fold"]
+        assert one["rows"] == mine.sum() and one["score"] == pytest.approx((answers_N == y_N)[mine].mean())
+        spread = np.sqrt(one["score"] * (1 - one["score"]) / mine.sum())  # binomial, but for groups
+        assert one["stderr"] == pytest.approx(spread, rel=0.3)
+        assert set(one["members"]) == set(summary["heads"])
+        for name, score in one["members"].items():
+            oof_NC = Predictions.load(out / "predictions" / name).oof_NC
+            assert score == pytest.approx((oof_NC.argmax(axis=1) == y_N)[mine].mean())
+
+
+def test_paces_count_what_was_computed(out: Path, competition: Path, cache: Path, tmp_path: Path) -> None:
+    summary = json.loads((out / "summary.json").read_bytes())
+    run(recipe_of(), competition, tmp_path / "again", cache=cache)
+    again = json.loads((tmp_path / "again" / "summary.json").read_bytes())
+    paces = [{(one["stage"], one["what"]): one for one in told["paces"]} for told in (summary, again)]
+    # The bank was full for the second: nothing went through a network, and it says for how many images that was so.
+    known = [told["embed", ""]["kept"] for told in paces]
+    assert paces[1]["embed", ""] == {"stage": "embed", "what": "", "images": 0, "kept": known[1], "seconds": 0.0,
+                                     "images_s": None}  # fmt: skip
+    assert known[1] + again["rejected"] >= again["images"] - 1  # an id without a file
+    assert paces[1]["read", ""]["images"] == again["images"] and not any("px" in what for _, what in paces[1])
+    for told in paces:
+        for head in again["heads"]:
+            one = told["fit", head]
+            assert one["images"] == len(json.loads((out / "table.json").read_bytes())["ids"]) and not one["kept"]
+            assert one["images_s"] == pytest.approx(one["images"] / one["seconds"], rel=0.05)
+
+
+def test_a_run_that_was_stopped_says_what_it_kept(out: Path, competition: Path, cache: Path, tmp_path: Path) -> None:
+    shutil.copytree(out, tmp_path / "out")
+    (tmp_path / "out" / "summary.json").unlink()  # as if it had been killed before the last byte
+    run(recipe_of(), competition, tmp_path / "out", cache=cache)
+    summary, made = (json.loads((tmp_path / "out" / name).read_bytes()) for name in ("summary.json", "made.json"))
+    fitted = [one for one in summary["paces"] if one["stage"] == "fit"]
+    assert {one["what"] for one in fitted} == set(summary["heads"])
+    assert all(one["images"] == 0 and one["kept"] > 0 and one["images_s"] is None for one in fitted)
+    assert made["sessions"] == 2 and json.loads((out / "made.json").read_bytes())["sessions"] == 1
+
+
+def test_the_hashes_are_those_of_the_folder(out: Path) -> None:
+    made, key, decision = (json.loads((out / name).read_bytes()) for name in ("made.json", "run.json", "decision.json"))
+    hashes, card = made["hashes"], json.loads(embedded_card().read_bytes())
+    assert hashes["data"] == key["data"] and hashes["recipe"] == hash_json(key["recipe"])
+    assert (hashes["folds"], hashes["classes"]) == (decision["fold_hash"], decision["class_hash"])
+    assert hashes["rows"] == hashlib.sha256((out / "table.json").read_bytes()).hexdigest()
+    assert hashes["weights"] == {"embedded": {"sha256": card["sha256"], "licence": card["licence"]}}
 
 
 def test_the_submission_passes_the_organisers_checks(out: Path, competition: Path) -> None:
@@ -102,7 +161,7 @@ def test_rules_that_become_known_late_cost_nothing_and_hold(
     folder = tmp_path / "run"
     shutil.copytree(out, folder)
     before = (folder / "submission.csv").read_bytes()
-    found = run(recipe_of("rules.weights_before=2020-01-01", "rules.leaks=false"), competition, folder, cache=cache)
+    found = run(recipe_of("rules.weights_before=2030-01-01", "rules.leaks=false"), competition, folder, cache=cache)
     assert "nothing was computed" in found.notes[-1]
     assert load_recipe(folder / "recipe.yaml").rules.leaks is False
     assert json.loads((folder / "disclosure.json").read_text(encoding="utf-8"))["rules"][0]["leaks"] is False

@@ -44,6 +44,9 @@ def told(*overrides: str) -> list[str]:
             "finetune.clip=weak",
             "finetune.clip: got 'weak', expected a number; type finetune.clip=1.0 (the default), or leave it out",
         ),
+        ("leaks=yes", "leaks: got 'yes', expected list or use; type leaks=use"),
+        ("leaks=no", "leaks: got 'no', expected list or use; type leaks=list"),
+        ("finetune.prefix=false", "finetune.prefix: got false, expected auto or off; type finetune.prefix=off"),
         ("final=fold", "final: got 'fold', expected refit or folds; did you mean 'folds'?"),
         ("final=both", "final: got 'both', expected refit or folds; type final=refit (the default), or leave it out"),
         (

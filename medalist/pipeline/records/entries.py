@@ -107,6 +107,7 @@ def read(folder: Path) -> Entry:
     try:
         own = (folder / ledger.SUMMARY).resolve().parent  # of `run --budget`: the run that its folder shows
         summary, key, table = (_json(own / name) for name in (ledger.SUMMARY, ledger.KEY, TABLE))
+        embedded = next((one for one in _of(summary, "embed") if not one["what"]), None)
         return Entry(
             folder=folder,
             kind=key.get("kind", "run"),
@@ -116,11 +117,11 @@ def read(folder: Path) -> Entry:
             rows=hash_json([*(table[name] for name in ("ids", "labels", "groups")), *_folds(own)]),
             num_rows=len(table["ids"]),
             seconds=summary["seconds"].get("total"),
-            images_s=_pace(own / "events.jsonl"),
+            images_s=_pace(own / "events.jsonl") if embedded is None else embedded["images_s"],
             ended=_ended(own),
             keys=dict(_flat(key)),
             submission=summary["submission"] is not None,
-            embedded=next((one["images"] for one in _of(summary, "embed") if not one["what"]), None),
+            embedded=None if embedded is None else embedded["images"],
             trained_s=_shown_s(summary),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -167,7 +168,7 @@ def _shown_s(summary: Mapping[str, Any]) -> float | None:
 
 
 def _pace(events: Path) -> float | None:
-    """Images a second of the last session that embedded any."""
+    """Images a second of the last session that embedded any, of runs of before paces were kept."""
     found = None
     if events.is_file():
         with events.open(encoding="utf-8") as lines:

@@ -71,7 +71,7 @@ def _tree(values: Mapping[str, str]) -> dict[str, Any]:
     for key, text in values.items():
         at: Any = tree
         *way, last = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
-        for part, following in zip(way, [*way[1:], last], strict=True):
+        for part, following in zip(way, [*way, last][1:], strict=True):
             empty: Any = [] if isinstance(following, int) else {}
             if isinstance(at, list):
                 at += [empty] * (part == len(at))

@@ -49,8 +49,8 @@ def hashes(out: Path) -> dict[str, Any]:
 
     Returns:
         `recipe` of all keys, `data` of names, sizes and times of the dataset's files (an import has none, a blend
-        that of its members), `rows` of scored images, labels and groups, `folds`, `classes`, and for each of the pretrained
-        `weights` its SHA-256 and licence.
+        that of its members), `rows` of scored images, labels and groups, `folds`, `classes`, and for each of the
+        pretrained `weights` its SHA-256 and licence.
     """
     key, decision = (json.loads((out / name).read_bytes()) for name in (ledger.KEY, "decision.json"))
     used = json.loads((out / DISCLOSED).read_bytes())["used"] if (out / DISCLOSED).is_file() else None

@@ -10,7 +10,7 @@ import pytest
 
 from medalist.errors import DataError, RecipeError
 from medalist.expansion.found import Found
-from medalist.expansion.sources import search, sources
+from medalist.expansion.sources import search, source_of, sources
 from medalist.expansion.web import Web
 
 QUERIES = {"cat": "felis", "dog": "canis", "..": "up"}
@@ -18,6 +18,19 @@ QUERIES = {"cat": "felis", "dog": "canis", "..": "up"}
 
 def ask(call: str, web: Web, queries: Mapping[str, str] = QUERIES) -> dict[str, list[Found]]:
     return {label: list(stream) for label, stream in search(sources.bind(call), queries, web).items()}
+
+
+def test_a_folder_or_a_list_that_is_there_may_be_named_as_it_is(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sources.bind(source_of(str(mine))).arguments == {"path": str(mine)}
+    (mine.parent / "urls.csv").touch()
+    assert source_of(str(mine.parent / "urls.csv")) == f"csv(path={str(mine.parent / 'urls.csv')!r})"
+    monkeypatch.chdir(mine.parent)
+    (mine.parent / "openverse").mkdir()
+    assert source_of("openverse") == "openverse"  # a source's own name comes first
+    with pytest.raises(
+        RecipeError, match=r"unknown source 'mein'.*no folder or list that exists.*folder\(path='more'\)"
+    ):
+        source_of("mein")
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from medalist.fitted import Fitted
 from medalist.pipeline import run
 from medalist.pipeline.blend import blend
 from medalist.pipeline.predict import predict
+from medalist.pipeline.records.entries import read as entry_of
 from medalist.pipeline.way import decide, embed, fit, read, split, tune
 from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
@@ -242,6 +243,22 @@ def test_the_summary_says_how_far_networks_trained(done: Callable[[str], Path]) 
     counted = Fitted.load(done("plain") / "fitted" / "tuned-embedded").meta["epochs"]
     assert f"after {', '.join(map(str, counted[:3]))} of 2 epochs answer the folds" in note
     assert not any("steered by the rows that score" in note for note in notes)
+
+
+def test_the_summary_says_how_fast_networks_trained(done: Callable[[str], Path]) -> None:
+    summary, table = (json.loads((done("plain") / name).read_bytes()) for name in ("summary.json", "table.json"))
+    told = {one["what"]: one for one in summary["paces"] if one["what"].startswith("training ")}
+    *folds, last = told.values()
+    assert list(told)[-1] == "training embedded all rows" and len(folds) == 3
+    # Each row is outside two of three folds, and shown in each of two epochs.
+    assert sum(one["images"] for one in folds) == 2 * 2 * len(table["ids"])
+    assert last["images"] in (len(table["ids"]), 2 * len(table["ids"])) and not any(
+        one["kept"] for one in told.values()
+    )
+    entry = entry_of(done("plain"))
+    assert entry.trained_s == pytest.approx(
+        sum(one["images"] for one in told.values()) / sum(one["seconds"] for one in told.values()), abs=0.06
+    )
 
 
 def test_a_score_that_its_own_rows_steered_is_called_too_good(done: Callable[[str], Path]) -> None:
