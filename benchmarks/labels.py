@@ -10,11 +10,11 @@ labels of their own: flags on them count as false here, so that both precisions 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from planting import asked
 from table import ratio
 
 from medalist.metrics import metrics
@@ -28,14 +28,7 @@ RATES = (0.05, 0.10)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of image sets with one class each")
-    parser.add_argument("--cards", type=Path, help="folder of the backbones' cards")
-    parser.add_argument("--backbone", default="mobilenetv1_100_coral")
-    parser.add_argument("--runtime", default="auto")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--cache", type=Path, help="feature bank to reuse")
-    arguments = parser.parse_args()
+    arguments = asked(__doc__.partition("\n")[0], "folders of image sets with one class each")
     recipe = load_recipe(
         None,
         [f"runtime={arguments.runtime}"],

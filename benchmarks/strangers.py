@@ -8,12 +8,12 @@ planted share (about one in fifty). The sets hold strange images of their own, w
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from planting import asked
 from table import ratio
 
 from medalist.metrics import metrics
@@ -26,14 +26,7 @@ PLANTED = 5  # of each other set
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of several image sets")
-    parser.add_argument("--cards", type=Path, help="folder of the backbones' cards")
-    parser.add_argument("--backbone", default="mobilenetv1_100_coral")
-    parser.add_argument("--runtime", default="auto")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--cache", type=Path, help="feature bank to reuse")
-    arguments = parser.parse_args()
+    arguments = asked(__doc__.partition("\n")[0], "folders of several image sets")
     settings = [f"runtime={arguments.runtime}", "views=center", "taps=pooled", "normalise=l2"]
     cards = arguments.cards and str(arguments.cards)
     recipe = load_recipe(None, settings, metric="accuracy", backbones=[arguments.backbone], cards=cards)

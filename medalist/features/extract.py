@@ -8,14 +8,14 @@ their facts.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from medalist.data.facts import Facts, known_facts
-from medalist.data.ingest import ingest
+from medalist.data.ingest import Ingested, ingest
 from medalist.engines.ahead import ahead
 from medalist.engines.local import usable_cores
 from medalist.errors import RecipeError, near
@@ -67,21 +67,12 @@ def embed(
         "non_commercial": [look.backbone.name for look in looks if look.backbone.non_commercial],
     }
     sink(Event("embed", 0, len(todo), 0.0, note))
-    preparations = list(dict.fromkeys(column.look.preparation for column in lacking))
-    place = [preparations.index(column.look.preparation) for column in lacking]
     start, decode_s = time.perf_counter(), 0.0
-    stream = ingest(root, [paths[i] for i in todo], preparations=preparations, cache=cache)
-    with lanes, closing(ahead(stream, AHEAD)) as arriving:
-        arrived = zip(todo, track(arriving, "embed", len(todo), sink), strict=True)
-        for _, cell in groupby(arrived, key=lambda pair: pair[0] // shard_rows):
-            for i, one in cell:
-                facts[i] = one.facts
-                decode_s += one.seconds
-                if one.facts.ok:
-                    for column, p in zip(lacking, place, strict=True):
-                        column.add(one.facts.hash, one.images[p])
-            for column in lacking:
-                column.finish_cell()
+    filled = _filled(lacking, root, paths, todo, cache=cache, shard_rows=shard_rows, sink=sink)
+    with lanes, closing(filled) as arriving:
+        for i, one in arriving:
+            facts[i] = one.facts
+            decode_s += one.seconds
     _tell_time(sink, len(todo), kept, time.perf_counter() - start, decode_s, lanes)
     return [fact for fact in facts if fact is not None], spaces
 
@@ -111,6 +102,32 @@ def _lacking(columns: Sequence[Column], facts: Sequence[Facts | None]) -> tuple[
     lacking = [column for column, some in zip(columns, absent, strict=True) if unknown or some]
     every = set().union(*absent)
     return lacking, [i for i, fact in enumerate(facts) if fact is None or (fact.ok and fact.hash in every)]
+
+
+def _filled(
+    columns: Sequence[Column],
+    root: Path,
+    paths: Sequence[str],
+    todo: Sequence[int],
+    *,
+    cache: Path,
+    shard_rows: int,
+    sink: Sink,
+) -> Generator[tuple[int, Ingested]]:
+    """Each file of `todo` as it was read, its pixels given to the columns; a cell is finished when it has passed."""
+    preparations = list(dict.fromkeys(column.look.preparation for column in columns))
+    place = [preparations.index(column.look.preparation) for column in columns]
+    stream = ingest(root, [paths[i] for i in todo], preparations=preparations, cache=cache)
+    with closing(ahead(stream, AHEAD)) as arriving:
+        arrived = zip(todo, track(arriving, "embed", len(todo), sink), strict=True)
+        for _, cell in groupby(arrived, key=lambda pair: pair[0] // shard_rows):
+            for i, one in cell:
+                if one.facts.ok:
+                    for column, p in zip(columns, place, strict=True):
+                        column.add(one.facts.hash, one.images[p])
+                yield i, one
+            for column in columns:
+                column.finish_cell()
 
 
 def where_time_went(decode_s: float, forward_s: float) -> dict[str, Any]:

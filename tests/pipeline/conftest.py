@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,27 @@ def competition(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One feature bank for all tests of a worker: images are embedded once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a drawn competition of few images, for networks that train on them."""
+    root = tmp_path_factory.mktemp("drawn") / "data"
+    draw_competition(root, seed=3, num_train=44, num_test=8)
+    return root
+
+
+@pytest.fixture(scope="module")
+def one_core() -> Iterator[None]:
+    """Small matrices cost more to share out than to multiply."""
+    import torch
+
+    cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
+    torch.set_num_threads(1)
+    yield
+    os.sched_setaffinity(0, cores)
+    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -30,23 +28,11 @@ from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_bytes
 
+pytestmark = pytest.mark.usefixtures("one_core")
 COLUMNS = ["id", "path", "label", "weight", "source", "url", "page", "licence", "licence_url", "author", "query"]
 SMALL = ["folds.k=3", "heads=[ridge, logistic]", "views=center"]
 TUNED = ["finetune.size=32", "finetune.precision=fp32", "finetune.workers=0", "finetune.batch=16", "heads=[]"]
 TUNED += ["finetune.phases=[{train: 'from: layer4', epochs: 1, lr: 0.001}]"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Small matrices cost more to share out than to multiply."""
-    import torch
-
-    cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
-    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
-    torch.set_num_threads(1)
-    yield
-    os.sched_setaffinity(0, cores)
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

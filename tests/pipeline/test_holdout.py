@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from medalist.data.drawn import draw_competition
 from medalist.data.splits import Folds
 from medalist.errors import DataError, MismatchError
 from medalist.fitted import Fitted
@@ -32,6 +30,7 @@ from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_bytes
 
+pytestmark = pytest.mark.usefixtures("one_core")
 SMALL = ["folds.k=3", "heads=ridge", "views=center"]
 TUNED = ["finetune.holdout=true", "finetune.size=32", "finetune.precision=fp32", "finetune.workers=0"]
 TUNED += ["finetune.batch=16", "finetune.phases=[{train: 'from: layer4', epochs: 2, lr: 0.001}]"]
@@ -42,26 +41,6 @@ VARIANTS = {
     "continue": [*TUNED, "finetune.refit=continue"],
 }
 SAME = ("fitted", "predictions", "tuned", "submission.csv", "folds.csv", "scored.csv", "decision.json", "unseen.npy")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Small matrices cost more to share out than to multiply."""
-    import torch
-
-    cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
-    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
-    torch.set_num_threads(1)
-    yield
-    os.sched_setaffinity(0, cores)
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("drawn") / "data"
-    draw_competition(root, seed=3, num_train=44, num_test=8)
-    return root
 
 
 @pytest.fixture(scope="module")

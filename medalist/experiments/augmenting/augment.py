@@ -73,17 +73,13 @@ def augment(
         StoreError: `out` holds another experiment.
     """
     factors = factors_of(USUAL if operations == "usual" else operations)
-    for name, value, least in (("views", views, 1), ("images", images, 30)):
-        if value < least:
-            raise RecipeError(f"--{name} is {least} or more, got {value}")
+    _check_counts(views, images)
     check(recipe, root, out)
     notes: list[str] = []
     recipe = choose(recipe, notes)
     key = {**run_key(recipe, root), "question": "augment", "factors": factors, "views": views, "images": images}
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8").rstrip("\n")
-    options = [str(root), "--recipe", str(out / RECIPE), *shared_options(cache, code)]
-    commands = {verb: ["medalist", verb, *options] for verb in ("run", "ablate")}
     for line in [*notes, *few_of(factors)]:
         say(line)
     with asking(out, key, overwrite=overwrite):
@@ -92,10 +88,22 @@ def augment(
         copies = sample_of(recipe, root, out, images=images, num_views=views, cache=folder, sink=sink)
         player = Frozen(copies, views) if recipe.finetune is None else Tuned(recipe, root, out, folder, sink)
         found = investigate(copies, player, factors, own=_own(recipe))
-        chart(found, out / CHART)
-        text = text_of(found, out, commands)
-        finish(out, found.facts(), text)
+        text = _told(found, out, [str(root), "--recipe", str(out / RECIPE), *shared_options(cache, code)])
         shutil.rmtree(out / VIEWS, ignore_errors=True)
+    return text
+
+
+def _check_counts(views: int, images: int) -> None:
+    for name, value, least in (("views", views, 1), ("images", images, 30)):
+        if value < least:
+            raise RecipeError(f"--{name} is {least} or more, got {value}")
+
+
+def _told(found: Findings, out: Path, options: Sequence[str]) -> str:
+    """The table, written with chart and numbers; `options` are those of the commands to type next."""
+    chart(found, out / CHART)
+    text = text_of(found, out, {verb: ["medalist", verb, *options] for verb in ("run", "ablate")})
+    finish(out, found.facts(), text)
     return text
 
 

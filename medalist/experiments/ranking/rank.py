@@ -60,12 +60,7 @@ def rank(
         raise RecipeError("rank judges frozen features; type finetune=null, and fine-tune the best with `medalist run`")
     candidates, notes = open_candidates(recipe, license)
     recipe = asking_for(recipe, candidates)
-    key = {
-        **run_key(recipe, root),
-        "question": "rank",
-        "weights": {one.name: one.weights_hash for one in candidates},
-        "license": license,
-    }
+    key = _key(recipe, root, candidates, license)
     if not overwrite and answered(out, key) is not None:
         return (out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was ranked before"
     from medalist.pipeline.checks import check, check_table
@@ -81,6 +76,12 @@ def rank(
         text = text_of(ranking, out, charts)
         finish(out, {**result_of(ranking), "charts": charts}, text)
     return text
+
+
+def _key(recipe: Recipe, root: Path, candidates: Sequence[Candidate], license: str) -> dict[str, Any]:
+    """What the answer depends on."""
+    weights = {one.name: one.weights_hash for one in candidates}
+    return {**run_key(recipe, root), "question": "rank", "weights": weights, "license": license}
 
 
 def _ranked(

@@ -78,13 +78,7 @@ def search(
     plan = _plan(recipe, table, space, limits, ranked)
     arms = _arms(plan)
     check_arms(arms, place.root, place.out)
-    key = {
-        "question": "search",
-        **run_key(recipe, place.root),
-        "weights": weights_of_all(arm.recipe for arm in arms),
-        "space": list(map(str, plan.dimensions)),
-        "first": list(plan.first),
-    }
+    key = _key(recipe, place.root, plan, arms)
     if not overwrite and _finished(place.out, key, plan.limits):
         return (place.out / TABLE).read_text(encoding="utf-8") + "nothing was computed: this was searched before"
     with asking(place.out, key, overwrite=overwrite):
@@ -95,6 +89,17 @@ def search(
         text = text_of(found, charts)
         finish(place.out, {**facts_of(found, charts), "limits": _facts(plan.limits)}, text)
     return text
+
+
+def _key(recipe: Recipe, root: Path, plan: Plan, arms: Sequence[Arm]) -> dict[str, Any]:
+    """What the answer depends on, but for the limits."""
+    return {
+        "question": "search",
+        **run_key(recipe, root),
+        "weights": weights_of_all(arm.recipe for arm in arms),
+        "space": list(map(str, plan.dimensions)),
+        "first": list(plan.first),
+    }
 
 
 def _check_limits(limits: Limits) -> None:

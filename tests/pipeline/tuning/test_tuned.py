@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medalist.data.drawn import draw_competition
 from medalist.data.splits import Folds
 from medalist.errors import DataError
 from medalist.fitted import Fitted
@@ -30,6 +29,7 @@ from medalist.predictions import Predictions
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import FAILPOINT, hash_bytes
 
+pytestmark = pytest.mark.usefixtures("one_core")
 TWO_DEPTHS = "[{train: 'from: layer4', epochs: 1, lr: 0.001}, {train: all, epochs: 1, lr: 0.001}]"
 SMALL = ["folds.k=3", "heads=ridge", "views=center", "finetune.size=32", "finetune.precision=fp32"]
 SMALL += ["finetune.workers=0", "finetune.batch=16", f"finetune.phases={TWO_DEPTHS}"]
@@ -46,26 +46,6 @@ SAME = ("fitted", "predictions", "tuned", "submission.csv", "folds.csv", "decisi
 CLOCKS = ("pace-",)
 POINTS = ["after-step:1", "after-step:5", "before-checkpoint:1", "before-checkpoint:4", "after-checkpoint:3"]
 POINTS += ["before-view:2", "in-fit:2", "before-rename:20", "before-rename:45", "before-rename:60"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_core() -> Iterator[None]:
-    """Small matrices cost more to share out than to multiply."""
-    import torch
-
-    cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
-    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
-    torch.set_num_threads(1)
-    yield
-    os.sched_setaffinity(0, cores)
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("drawn") / "data"
-    draw_competition(root, seed=3, num_train=44, num_test=8)
-    return root
 
 
 @pytest.fixture(scope="module")
