@@ -73,9 +73,9 @@ def report(folder: Path, *, out: Path | None = None, data: Path | None = None, f
     known = tuple(path.resolve() for path in (folder, out, data, found) if path is not None)
     seen = look(folder, known) if asked is None or (folder / SUMMARY).is_file() else None
     pictures = None if data is None else Thumbnails.of(read(_reading(folder), data))
-    drawn = pictures or Thumbnails(folder, {})
+    made = pictures.made if pictures is not None else {}
     sections = [*_of_run(seen, pictures, found)]
-    sections += [experiment(asked, drawn, seen.known if seen is not None else known)] if asked is not None else []
+    sections += [experiment(asked, seen.known if seen is not None else known)] if asked is not None else []
     sections += _closing(seen, asked) if seen is not None else []
     top = f"{warnings(seen)}{hero(seen)}" if seen is not None else ""
     facts = (
@@ -83,10 +83,8 @@ def report(folder: Path, *, out: Path | None = None, data: Path | None = None, f
         if seen is not None
         else "An experiment without a run of its own: name one of its arms to see a run."
     )
-    _write(out, page(folder.resolve().name, facts, top, sections), drawn.made)
-    return (
-        f"{out / PAGE}: {len(sections)} sections, {len(drawn.made)} pictures; open it in a browser, or mail the folder"
-    )
+    _write(out, page(folder.resolve().name, facts, top, sections), made)
+    return f"{out / PAGE}: {len(sections)} sections, {len(made)} pictures; open it in a browser, or mail the folder"
 
 
 def _of_run(seen: Seen | None, pictures: Thumbnails | None, found: Path | None) -> Iterator[Section]:
