@@ -117,9 +117,28 @@ def test_licences_come_from_cards_and_the_catalogue(seen: Seen, tmp_path: Path) 
     assert told["mine"] == "CC-BY-NC-4.0" and told["resnet50.tv_in1k"] == "bsd-3-clause"
     assert "not known" in told["who"] and "not known" not in told["embedded"]
     assert licences(seen) is None
-    seen.recipe.update(recipe, rules={"external data": "allowed & <declared>"})
+    seen.recipe.update(recipe, rules={"strange <key>": 3})
     section = licences(seen)
-    assert section is not None and "forbidden" in section.body and "&lt;declared&gt;" in section.body
+    assert section is not None and "forbidden" in section.body and "strange &lt;key&gt;: 3" in section.body
+
+
+def test_rules_that_are_set_are_told_in_words(seen: Seen) -> None:
+    rules = {"external_data": False, "weights_before": "2026-01-31", "leaks": True, "submissions_a_day": 1}
+    recipes = [load_recipe(None, (), metric="accuracy", backbones=("embedded",), rules=one) for one in ({}, rules)]
+    seen.recipe.update(recipes[0].model_dump(mode="json"))
+    section = licences(seen)
+    assert section is not None and "names no rules" in section.body
+    seen.recipe.update(recipes[1].model_dump(mode="json"))
+    section = licences(seen)
+    assert section is not None and "None" not in section.body and "[]" not in section.body
+    for told in (
+        "Learning from images from outside the dataset: forbidden.",
+        "Answering a test image by a labelled copy of it: allowed.",
+        "published before 2026-01-31.",
+        "At most 1 hand-in a day.",
+    ):
+        assert told in section.body
+    assert "pseudo-labels" not in section.body and "one of these licences" not in section.body
 
 
 def test_the_write_up_tells_the_record(seen: Seen) -> None:
