@@ -13,7 +13,7 @@ MEANING = {
     "embed": "each image once through each backbone",
     "split": "duplicates and groups to folds",
     "fit": "heads, cross-validated",
-    "tune": "backbones fine-tuned, on each fold and on all rows",
+    "tune": "backbones fine-tuned: a training a fold or of one fold, and one of all rows where final=refit",
     "decide": "blend and rule, cross-fitted, and the score's error",
     "submit": "the submission, checked and written",
 }

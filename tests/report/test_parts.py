@@ -18,6 +18,7 @@ from medalist.pipeline.audit import audit
 from medalist.pipeline.ruling.disclosure import save_disclosure
 from medalist.pipeline.ruling.used import Images, Used
 from medalist.recipe import load_recipe
+from medalist.report.acted import acted
 from medalist.report.ensemble import ensemble, weights_of
 from medalist.report.experiment import experiment, experiment_of, sentences
 from medalist.report.findings import findings, read_findings
@@ -27,6 +28,7 @@ from medalist.report.seen import Seen, look
 from medalist.report.stages import MEANING, clock, stages
 from medalist.report.thumbnails import Thumbnails
 from medalist.report.writeup import markdown, paragraphs, writeup
+from medalist.store import hash_bytes
 
 
 @pytest.fixture
@@ -168,6 +170,66 @@ def test_what_is_from_outside_is_told(seen: Seen, tmp_path: Path) -> None:
     assert "1,234 images of wiki <commons> besides, licence CC-BY-4.0" in told and "alice" not in told
     for one in ("more/extra.csv", "pseudo-labels", "`drop(0.1)`", "quarantine", "leaks"):
         assert one in told
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, "learnt from all labelled images."),
+        ({"data": {"quarantine": "/srv/q.csv"}}, "learnt from all labelled images but those in quarantine."),
+        ({"extra": ["/srv/more"]}, "learnt from all labelled images and the images from outside."),
+        ({"pseudo": 0.5}, "learnt from all labelled images and the test images under pseudo-labels."),
+        ({"suspects": "drop"}, "learnt from all labelled images, those whose labels look wrong left out (`drop`)."),
+        (
+            {"suspects": "complete(share=0.3)"},
+            "all labelled images, tags that are not set learnt as far as other models hold them likely"
+            " (`complete(share=0.3)`).",
+        ),
+        ({"final": "folds"}, "Test images are answered by the mean of the folds' models."),
+        (
+            {"final": "folds", "finetune": {"holdout": True}},
+            "Test images are answered by the model that the held-out fold was scored by.",
+        ),
+    ],
+)
+def test_what_answers_the_test_images_learnt_from_is_true(seen: Seen, keys: dict[str, Any], expected: str) -> None:
+    recipe = load_recipe(None, (), metric="accuracy", backbones=("embedded",), **keys)
+    seen.recipe.update(recipe.model_dump(mode="json"))
+    told = " ".join(line for _, lines in paragraphs(seen, None) for line in lines)
+    assert expected in told
+    assert ("fitted on all labelled images" in told) is False
+    assert ("learnt from all labelled images." in told) is (keys == {})
+
+
+def test_what_is_in_quarantine_is_scored(seen: Seen) -> None:
+    seen.recipe.update(data={"quarantine": "/srv/q.csv"}, leaks="use", suspects="relabel", pseudo=1.0)
+    told = " ".join(dict(paragraphs(seen, None))["From outside and from the test set"])
+    assert "No model learnt from the labelled images of a list (quarantine); they are scored" in told
+    assert "every image is scored as it is labelled" in told and "forecast are of answers without" in told
+    assert "left out" not in told
+
+
+def test_what_the_run_acted_on_is_said_beside_the_finding(seen: Seen, tmp_path: Path) -> None:
+    bad, twin, test, faint = (seen.ids[0], seen.ids[1], "t0", seen.ids[2])
+    (tmp_path / "q.csv").write_text(f"id\n{bad}\n")
+    (seen.folder / "run.json").write_text(json.dumps({"quarantine": hash_bytes((tmp_path / "q.csv").read_bytes())}))
+    (seen.folder / "suspects.csv").write_text(f"learner,id,label,done,probability\nridge,{twin},cat,drop,0.01\n")
+    rows = [("label", bad, "train"), ("label", twin, "train"), ("label", faint, "train"), ("leak", test, "test")]
+    found = tmp_path / "found"
+    found.mkdir()
+    lines = [f"{kind},{image}.jpg,{image},{split},cat,0,seen" for kind, image, split in rows]
+    (found / "findings.csv").write_text("\n".join(["kind,path,id,split,label,cluster,detail", *lines]) + "\n")
+    seen.recipe.update(data={"quarantine": str(tmp_path / "q.csv")}, suspects="drop", leaks="use")
+    seen.summary["notes"] = ["1 labelled images are in quarantine (q.csv): none", "suspects=drop: of 160 labels 1"]
+    section = findings(seen, found, None)
+    assert section is not None and "nothing acted on" not in section.lead
+    assert "<li>suspects=drop: of 160" in section.body and "in quarantine (q.csv)" in section.body
+    done = {image: acted(seen).on(kind, f"{image}.jpg", image, split) for kind, image, split in rows}
+    assert done[bad].startswith("not learnt from") and done[twin].endswith("drop") and done[faint] == ""
+    assert "label (leaks)" in done[test] and all(one in section.body for one in done.values() if "'" not in one)
+    assert "<td>3</td><td>2</td>" in section.body  # findings of labels, and those acted on
+    (tmp_path / "q.csv").write_text(f"id\n{faint}\n")  # another list than the run read
+    assert acted(seen).quarantine == frozenset()
 
 
 def test_markdown_takes_no_marks_from_names() -> None:
