@@ -24,6 +24,7 @@ from medalist.report.experiment import experiment, experiment_of, sentences
 from medalist.report.findings import findings, read_findings
 from medalist.report.learning import learning
 from medalist.report.licences import licences, licences_of
+from medalist.report.paces import paces
 from medalist.report.seen import Seen, look
 from medalist.report.stages import MEANING, clock, stages
 from medalist.report.thumbnails import Thumbnails
@@ -109,7 +110,27 @@ def test_times_are_a_bar_and_a_table(seen: Seen) -> None:
     seen.summary["seconds"] = {"embed": 90.0, "fit": 30.0, "total": 121.0}
     section = stages(seen)
     assert section is not None and "2 min 1 s" in section.body and "74.4 %" in section.body
+    assert "<td>160</td><td>5.33</td>" in section.body  # 160 images fitted in 30 s
     assert clock(59.96) == "60.0 s" and clock(3600) == "1 h 0 min"
+
+
+def test_paces_are_the_record_s_else_derived_from_counts(seen: Seen) -> None:
+    seen.summary["seconds"] = {"embed": 20.0, "fit": 32.0, "decide": 0.5, "total": 60.0}
+    events = [
+        {"stage": "embed", "done": 0, "total": 0, "seconds": 0.0, "note": {}},
+        {"stage": "embed", "done": 0, "total": 150, "seconds": 0.0, "note": {"known": 40}},
+        {"stage": "embed", "done": 150, "total": 150, "seconds": 15.0, "note": {"bottleneck": "network"}},
+        {"stage": "embed", "done": 1, "total": 1, "seconds": 20.0, "note": {"finished": True}},
+    ]
+    lines = [json.dumps(one) for one in events]
+    (seen.folder / "events.jsonl").write_text("\n".join([*lines, '{"stage": "embed", "do']))
+    found = {one["stage"]: (one["images"], one["images_s"], one["kept"]) for one in paces(seen)}
+    assert found == {"embed": (150, 10.0, 40), "fit": (160, 5.0, 0), "decide": (190, 380.0, 0)}
+    recorded = {"stage": "fit", "what": "ridge <b>", "images": 160, "kept": 7, "seconds": 16.0, "images_s": 10.0}
+    seen.summary["paces"] = [{**recorded, "what": ""}, recorded]
+    section = stages(seen)
+    assert section is not None and "ridge &lt;b&gt;" in section.body and "7 kept from before" in section.body
+    assert "<td>–</td><td>–</td>" in section.body  # of `embed` nothing is recorded
 
 
 def test_licences_come_from_cards_and_the_catalogue(seen: Seen, tmp_path: Path) -> None:
