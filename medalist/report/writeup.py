@@ -22,10 +22,10 @@ from medalist.report.stages import clock
 
 Paragraphs = list[tuple[str, list[str]]]
 ACTIONS = {
-    "drop": "those whose labels look wrong left out ({})",
-    "downweight": "those whose labels look wrong counting less ({})",
-    "relabel": "those whose labels look wrong under the class that other models are sure of ({})",
-    "complete": "tags that are not set learnt as far as other models hold them likely ({})",
+    "drop": "with those whose labels look wrong left out ({})",
+    "downweight": "with those whose labels look wrong counting less ({})",
+    "relabel": "with those whose labels look wrong under the class that other models are sure of ({})",
+    "complete": "with tags that are not set learnt as far as other models hold them likely ({})",
 }
 FAILED = ("does not beat", "corrupt", "not distinguishable", "worse", "not taken", "add nothing")
 
@@ -123,36 +123,29 @@ def models(recipe: dict[str, Any], seen: Seen) -> Iterator[str]:
         yield from tuning(finetune, named)
         yield from epochs(seen)
     yield f"Test images are answered by {answering_models(recipe)}."
-    if recipe.get("final") == "refit":
-        yield f"Those learnt from {learnt_from(recipe)}."
 
 
 def answering_models(recipe: dict[str, Any]) -> str:
-    """Which models answer the test images."""
-    if recipe.get("final") == "refit":
-        return "models fitted once more, without a fold left out"
-    held = (recipe.get("finetune") or {}).get("holdout")
-    return "the model that the held-out fold was scored by" if held else "the mean of the folds' models"
-
-
-def learnt_from(recipe: dict[str, Any]) -> str:
-    """What a model without a fold left out learnt from."""
-    parts = ["all labelled images"]
+    """Which models answer the test images, and what they learnt from."""
+    if recipe.get("final") != "refit":
+        held = (recipe.get("finetune") or {}).get("holdout")
+        return "the model that the held-out fold was scored by" if held else "the mean of the folds' models"
+    told = "models fitted on all labelled images"
     if (recipe.get("data") or {}).get("quarantine"):
-        parts = ["all labelled images but those in quarantine"]
+        told += " but those in quarantine"
     if recipe.get("suspects"):
-        parts[0] += f", {taught(recipe['suspects'])}"
+        told += f", {taught(recipe['suspects'])}"
     if recipe.get("extra"):
-        parts.append("the images from outside")
+        told += ", and on images from outside"
     if recipe.get("pseudo") is not None:
-        parts.append("the test images under pseudo-labels")
-    return _and(parts)
+        told += ", and on the test images under pseudo-labels"
+    return told
 
 
 def taught(suspects: str) -> str:
     """What an action on doubtful labels makes of them."""
     action = suspects.split("(")[0].strip()
-    return ACTIONS.get(action, "those whose labels look wrong treated by {}").format(f"`{suspects}`")
+    return ACTIONS.get(action, "with those whose labels look wrong treated by {}").format(f"`{suspects}`")
 
 
 def tuning(finetune: dict[str, Any], named: str) -> Iterator[str]:
@@ -209,7 +202,7 @@ def outside(seen: Seen) -> Iterator[str]:
         )
     for suspects in dict.fromkeys(recipe["suspects"] for recipe in recipes if recipe.get("suspects")):
         yield (
-            f"Heads learnt from the labelled images with {taught(suspects)}; a fold's models were taught so without"
+            f"Heads learnt from the labelled images {taught(suspects)}; a fold's models were taught so without"
             " its labels, and every image is scored as it is labelled."
         )
     if any((recipe.get("data") or {}).get("quarantine") for recipe in recipes):
@@ -219,8 +212,8 @@ def outside(seen: Seen) -> Iterator[str]:
         )
     if used.leaks or any(recipe.get("leaks") == "use" for recipe in recipes):
         yield (
-            "Test images that are copies of labelled ones were answered by their labels (leaks); score and forecast are"
-            " of answers without."
+            "A test image that is a copy of labelled ones was answered by their label where they agree (leaks); score"
+            " and forecast are of answers without."
         )
 
 

@@ -143,7 +143,9 @@ def test_no_report_loses_what_an_earlier_one_showed(
     report(run)
     report(run, data=root, found=found)  # more is never less
     files = {file: file.read_bytes() for file in (run / "report").rglob("*.*")}
-    with pytest.raises(StoreError, match=r"pictures of the images and what .* add --data DATA --found FOUND, or choose"):
+    with pytest.raises(
+        StoreError, match=r"pictures of the images and what .* add --data DATA --found FOUND, or choose"
+    ):
         report(run)
     with pytest.raises(StoreError, match=r"with what .* add --found FOUND, or"):
         report(run, data=root)
