@@ -84,7 +84,7 @@ def arms_table(arms: Sequence[Arm], columns: Sequence[str], *, measure: str, wha
         for arm in arms
     ]
     gained = f"{said(measure)}<small>± standard error, verdict</small>"
-    head = [said(what), gained, f"95 %{ruler(scale)}", *map(said, columns)]
+    head = [said(what), gained, f"95 %{ruler(scale, most=2)}", *map(said, columns)]
     return table(head, rows, caption=said(caption), look="strips")
 
 
