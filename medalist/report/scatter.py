@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from medalist.errors import MedalistError
+from medalist.metrics import metrics
 from medalist.report.axes import FOOT, LEFT, RIGHT, TOP, Axis, Curve, Scale, chart
 from medalist.report.markup import said, tag
 from medalist.report.strips import glyph
@@ -60,6 +62,15 @@ def scatter(
     drawn = [_drawn(points[place], place_x, place_y, shift[place]) for place in reversed(range(len(points)))]
     told = f"{text} {'; '.join(map(words, points))}."
     return chart(curves, x, up, title=title, text=told, height=HEIGHT, extra=extra + "".join(drawn))
+
+
+def which_way(metric: str) -> str:
+    """Which way is better, as far as the metric is known here."""
+    try:
+        higher = metrics.bind(metric).facts["better"] == "higher"
+    except MedalistError:  # the user's own, whose code is not here
+        return ""
+    return f"{'Higher' if higher else 'Lower'} is better."
 
 
 def words(point: Point) -> str:
