@@ -6,7 +6,7 @@ its stroke is not. Labels of y stand on their grid lines, so that no margin is n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,12 @@ from medalist.report.markup import said, tag
 LEFT, RIGHT = 8.0, 98.0  # per cent: where the data begins and ends
 TOP, FOOT = 12, 34  # pixels above the highest grid line and below the lowest
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+MANY_DECADES = 2.5  # from which on a logarithmic axis numbers them alone
+
+
+def plain(value: float) -> str:
+    """A number on an axis."""
+    return f"{value:,.10g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,20 @@ class Curve:
 
 @dataclass(frozen=True)
 class Axis:
-    """What a chart spans in one direction: its range, ticks and name."""
+    """What a chart spans in one direction.
+
+    Args:
+        low, high: its ends.
+        ticks: where it is numbered.
+        name: what it measures, plain text.
+        text: what stands at a tick.
+    """
 
     low: float
     high: float
     ticks: tuple[float, ...]
     name: str
+    text: Callable[[float], str] = plain
 
     @classmethod
     def of(cls, values: Sequence[float] | np.ndarray, name: str, *, most: int = 5, whole: bool = False) -> Axis:
@@ -64,6 +78,20 @@ class Axis:
         low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
         marks = ticks(low, high, most=most, whole=whole)
         return cls(min(low, marks[0]), max(high, marks[-1]), marks, name)
+
+    @classmethod
+    def log(cls, values: Sequence[float] | np.ndarray, name: str) -> Axis:
+        """Of logarithms to base 10, with a little room, numbered by the values themselves: 1, 2, 5 of each decade."""
+        low, high = float(np.min(np.log10(values))) - 0.05, float(np.max(np.log10(values))) + 0.05
+        decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+        marks = [power + part for power in decades for part in np.log10([1, 2, 5]).tolist()]
+        if high - low > MANY_DECADES:
+            marks = [float(power) for power in decades]
+        inside = tuple(mark for mark in marks if low <= mark <= high)
+        if len(inside) < 2:
+            even = ticks(10**low, 10**high)
+            inside = tuple(float(np.log10(value)) for value in even if value > 0 and low <= np.log10(value) <= high)
+        return cls(low, high, inside, name, lambda place: plain(float(f"{10**place:.3g}")))
 
 
 def ticks(low: float, high: float, *, most: int = 5, whole: bool = False) -> tuple[float, ...]:
@@ -136,18 +164,13 @@ def _grid(x: Axis, y: Axis, place_x: Scale, place_y: Scale, height: int) -> str:
     for value in y.ticks:
         at = place_y(value)
         parts.append(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text class="tick" x="0" y="{at - 3}">{plain(value)}</text>')
+        parts.append(f'<text class="tick" x="0" y="{at - 3}">{said(y.text(value))}</text>')
     for value in x.ticks:
         if x.low <= value <= x.high:
             parts.append(
                 f'<text class="tick" x="{place_x(value)}%" y="{height - FOOT + 14}" text-anchor="middle">'
-                f"{plain(value)}</text>"
+                f"{said(x.text(value))}</text>"
             )
-    parts.append(f'<text class="axis" x="100%" y="{height - 4}" text-anchor="end">{x.name} →</text>')
-    parts.append(f'<text class="axis" x="0" y="{height - 4}">↑ {y.name}</text>')
+    parts.append(f'<text class="axis" x="100%" y="{height - 4}" text-anchor="end">{said(x.name)} →</text>')
+    parts.append(f'<text class="axis" x="0" y="{height - 4}">↑ {said(y.name)}</text>')
     return "".join(parts)
-
-
-def plain(value: float) -> str:
-    """A number on an axis."""
-    return f"{value:,.10g}".replace("-", "−")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medalist.report.intervals import f1_interval, wilson
+from medalist.report.intervals import f1_interval, share_interval
 from medalist.report.markup import Section, cell, name, number, table
 from medalist.report.seen import Seen
 from medalist.report.strips import Mark, ruler, scale_of, strip
@@ -21,7 +21,7 @@ class Numbers:
     Args:
         true_C, said_C, hit_C: counts.
         value_3C: precision, recall, F1; NaN where not defined.
-        low_3C, high_3C: ends of the 95 % intervals, rows taken as independent.
+        low_3C, high_3C: ends of the 95 % intervals; a group's rows count as far as they say different things.
     """
 
     true_C: np.ndarray
@@ -32,19 +32,21 @@ class Numbers:
     high_3C: np.ndarray
 
 
-def numbers(true_NC: np.ndarray, said_NC: np.ndarray) -> Numbers:
+def numbers(true_NC: np.ndarray, said_NC: np.ndarray, group_N: np.ndarray) -> Numbers:
     """Count, and take shares."""
-    true_C, said_C, hit_C = (np.count_nonzero(one, axis=0) for one in (true_NC, said_NC, true_NC & said_NC))
+    hit_NC = true_NC & said_NC
+    true_C, said_C, hit_C = (np.count_nonzero(one, axis=0) for one in (true_NC, said_NC, hit_NC))
     with np.errstate(invalid="ignore", divide="ignore"):
         value_3C = np.stack([hit_C / said_C, hit_C / true_C, 2 * hit_C / (true_C + said_C)])
-    ends = [wilson(hit_C, said_C), wilson(hit_C, true_C), f1_interval(hit_C, true_C, said_C)]
+    ends = [share_interval(hit_NC, of_NC, group_N) for of_NC in (said_NC, true_NC)]
+    ends.append(f1_interval(true_NC, said_NC, group_N))
     low_3C, high_3C = (np.stack([pair[end] for pair in ends]) for end in (0, 1))
     return Numbers(true_C, said_C, hit_C, value_3C, low_3C, high_3C)
 
 
 def classes(seen: Seen) -> Section:
     """A row a class, the worst F1 first."""
-    found = numbers(seen.true_NC, seen.said_NC)
+    found = numbers(seen.true_NC, seen.said_NC, seen.field.truth.group_N)
     worth_C = np.nan_to_num(found.value_3C[2], nan=2.0)
     scale = scale_of([], within=(0.0, 1.0))
     cut_C = seen.state.get("value") if seen.tags else None
@@ -76,9 +78,13 @@ def classes(seen: Seen) -> Section:
     ]
     lead = (
         f"Answers are cross-fitted; the worst {what} first. The 95 % intervals are Wilson's (for F1 carried over from"
-        " the share of rows that are both true and answered) and take images as independent: duplicates make them a"
-        " little too narrow."
+        " the share of rows that are both true and answered)."
     )
+    if len(np.unique(seen.field.truth.group_N)) < len(seen.ids):
+        lead += (
+            " Images of one group (duplicates, or one source) count as far as they say different things: intervals are"
+            " of the effective number of images."
+        )
     if len(seen.names) > MOST:
         lead += f" These are the worst {MOST:,} of {len(seen.names):,}."
     if cuts:

@@ -8,10 +8,10 @@ from typing import Any
 
 from medalist.experiments.arms import ARMS
 from medalist.experiments.folder import QUESTION, RESULT, TABLE
-from medalist.report.markup import Section, cleaned, listing, paragraph, said, tag, without_paths
+from medalist.report.markup import Section, cleaned, folded, listing, paragraph, said, scroller, tag, without_paths
+from medalist.report.questions import drawn
 from medalist.report.score import said_lines
 from medalist.report.seen import read_json
-from medalist.report.thumbnails import Thumbnails
 
 ASKED = {
     "rank": "Which backbone is best on these images?",
@@ -36,33 +36,25 @@ def question_of(folder: Path) -> str:
     return str(result.get("question") or key.get("question") or key.get("verb") or key.get("kind") or "experiment")
 
 
-def experiment(folder: Path, pictures: Thumbnails, known: Sequence[Path] = ()) -> Section:
-    """Verdicts, charts, and the table for those who cannot see them."""
+def experiment(folder: Path, known: Sequence[Path] = ()) -> Section:
+    """Verdicts, charts drawn from the record, and the table as it was printed."""
     result, question = cleaned(read_json(folder / RESULT), known), question_of(folder)
-    told = sentences(result)
-    charts = [
-        pictures.chart(folder / Path(name).name, f"Chart {Path(name).stem}; the table below holds its numbers")
-        for name in map(str, result.get("charts", []))
-    ]
-    body = listing([said(one) for one in told]) if told else ""
-    body += "".join(tag("figure", chart) for chart in charts if chart)
+    charts = drawn(question, result)
+    # The steps of a budget stand in its table.
+    told = sentences(result if not charts else {**result, "steps": []})
+    body = (listing([said(one) for one in told]) if told else "") + charts
     if (folder / TABLE).is_file():
         text = without_paths((folder / TABLE).read_text(encoding="utf-8", errors="surrogateescape"), known)
-        body += tag(
-            "div",
-            tag("pre", said_lines(text)),
-            class_="scroll",
-            tabindex=0,
-            role="region",
-            aria_label="Table of the experiment",
-        )
+        printed = tag("pre", said_lines(text))
+        body += folded("As it was printed", scroller(printed, "Table of the experiment"))
     lead = f"{said(ASKED.get(question, 'An experiment.'))} Gains are paired, on the same rows, with their errors."
-    return Section("experiment", "Experiment", lead, body or paragraph("It has no charts."))
+    return Section("experiment", "Experiment", lead, body or paragraph("It left no numbers."))
 
 
 def sentences(result: dict[str, Any]) -> list[str]:
     """What an experiment found, in its own words."""
-    told = [*result.get("sentences", []), *([result["verdict"]] if isinstance(result.get("verdict"), str) else [])]
+    verdict = result.get("verdict", [])
+    told = [*result.get("sentences", []), *([verdict] if isinstance(verdict, str) else verdict)]
     told += [_step(step) for step in result.get("steps", [])]
     return [one for one in told if one]
 

@@ -1,4 +1,4 @@
-"""What was left out of the run, and what `medalist check --out` found wrong with the images."""
+"""What was left out of the run, what it did about doubtful images, and what `medalist check --out` found."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from itertools import groupby
 from pathlib import Path
 
 from medalist.errors import DataError
-from medalist.report.markup import Section, folded, name, paragraph, said, table, tag
+from medalist.report.acted import REJECTED, Acted, acted
+from medalist.report.markup import Section, folded, listing, name, paragraph, said, table, tag
 from medalist.report.seen import Seen, read_json
 from medalist.report.thumbnails import Thumbnails
 
-TABLE, FACTS, REJECTED = "findings.csv", "findings.json", "rejected.csv"
+TABLE, FACTS = "findings.csv", "findings.json"
 NEEDED = ("kind", "path", "id", "split", "label", "detail")
 MOST, PICTURED = 60, 12  # rows, and pictures, of a kind
 
@@ -23,13 +24,16 @@ def findings(seen: Seen | None, found: Path | None, pictures: Thumbnails | None)
     Raises:
         DataError: the folder holds no findings.
     """
-    parts = [_left_out(seen.folder / REJECTED)] if seen is not None else []
+    parts, did = [], acted(seen) if seen is not None else Acted()
+    if did.told:
+        parts += [tag("h3", "What the run did about doubtful images"), listing(list(map(said, did.told)))]
+    parts += [_left_out(seen.folder / REJECTED)] if seen is not None else []
     if found is not None:
-        parts += _found(found, pictures)
+        parts += _found(found, pictures, did)
     body = "".join(parts)
-    lead = (
-        "Files that could not be used, and findings: hints that nothing acted on. Nothing of the dataset was changed."
-    )
+    lead = "Files that could not be used, and images that are doubtful. Nothing of the dataset was changed."
+    if found is not None:
+        lead += " Findings are hints; beside each stands what this run did about it, if anything."
     return Section("data", "What looks wrong", lead, body) if body else None
 
 
@@ -64,20 +68,23 @@ def read_findings(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _found(folder: Path, pictures: Thumbnails | None) -> list[str]:
+def _found(folder: Path, pictures: Thumbnails | None, did: Acted) -> list[str]:
     rows = read_findings(folder)
     if not rows:
         return [paragraph("<code>medalist check</code> found nothing.")]
     meaning = read_json(folder / FACTS).get("kinds", {}) if (folder / FACTS).is_file() else {}
     count = Counter(row["kind"] for row in rows)
-    summary = [[said(kind), f"{times:,}", said(meaning.get(kind, ""))] for kind, times in count.items()]
-    parts = [table(["kind", "findings", "what it says"], summary, caption="Findings by kind")]
+    done = Counter(row["kind"] for row in rows if _done(row, did))
+    summary = [
+        [said(kind), f"{times:,}", f"{done[kind]:,}", said(meaning.get(kind, ""))] for kind, times in count.items()
+    ]
+    parts = [table(["kind", "findings", "acted on", "what it says"], summary, caption="Findings by kind")]
     for kind, group in groupby(rows, key=lambda row: row["kind"]):
-        parts.append(_kind(kind, list(group), pictures))
+        parts.append(_kind(kind, list(group), pictures, did))
     return parts
 
 
-def _kind(kind: str, rows: list[dict[str, str]], pictures: Thumbnails | None) -> str:
+def _kind(kind: str, rows: list[dict[str, str]], pictures: Thumbnails | None, did: Acted) -> str:
     """One kind, to be opened: its pictures, then its rows."""
     cards = []
     for row in rows[:PICTURED] if pictures is not None else []:
@@ -99,12 +106,19 @@ def _kind(kind: str, rows: list[dict[str, str]], pictures: Thumbnails | None) ->
             said(row["split"]),
             name(row["label"], most=60),
             said(row["detail"], most=160),
+            said(_done(row, did) or "–"),
         ]
         for row in rows[:MOST]
     ]
     more = f", the first {MOST}" if len(rows) > MOST else ""
-    listed = table(["image", "split", "label", "what was seen"], cells, caption=f"{said(kind)}{more}")
+    listed = table(
+        ["image", "split", "label", "what was seen", "what the run did"], cells, caption=f"{said(kind)}{more}"
+    )
     return folded(f"{said(kind)}: {len(rows):,}", gallery + listed)
+
+
+def _done(row: dict[str, str], did: Acted) -> str:
+    return did.on(row["kind"], _plain(row["path"]), _plain(row["id"]), row["split"])
 
 
 def _plain(path: str) -> str:

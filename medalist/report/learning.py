@@ -79,7 +79,7 @@ def _drawn(title: str, trained: dict[str, list[dict[str, Any]]], learnt: str, un
     known = np.array([pair for pair in at if np.isfinite(pair[1])]).reshape(-1, 2)
     curves.append(Curve(np.stack([epochs, _mean(learnt_KE)], axis=1), LOOKS["training (in sample, augmented)"]))
     curves.append(Curve(np.stack([epochs, _mean(unseen_KE)], axis=1), LOOKS["validation"], known))
-    y = Axis.of(np.concatenate([learnt_KE.ravel(), unseen_KE.ravel()]), said(title))
+    y = Axis.of(np.concatenate([learnt_KE.ravel(), unseen_KE.ravel()]), title)
     x = Axis.of([1, max(len(epochs), 2)], "epoch", whole=True)
     x = Axis(1, max(len(epochs), 2), tuple(value for value in x.ticks if value >= 1), "epoch")
     text = f"{_told(learnt_KE, unseen_KE)} Dots: the epochs whose weights answer the folds."

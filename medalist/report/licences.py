@@ -14,16 +14,21 @@ from medalist.backbones.cards import list_cards
 from medalist.backbones.catalogue import ROWS
 from medalist.pipeline.ruling.disclosure import load_disclosure
 from medalist.pipeline.ruling.used import ACCEPTED, Used
-from medalist.report.markup import Section, cleaned, name, paragraph, said, table, tag
+from medalist.report.markup import Section, cleaned, listing, name, paragraph, said, table, tag
 from medalist.report.seen import Seen, read_json
 
 UNKNOWN = "not known on this machine"
+ALLOWED = {
+    "external_data": "Learning from images from outside the dataset",
+    "pseudo_labels": "Learning from test images (pseudo-labels)",
+    "leaks": "Answering a test image by a labelled copy of it",
+}
 
 
 def licences(seen: Seen) -> Section | None:
     """A row a backbone; None where no recipe is at hand, as of imported scripts."""
     found = {backbone: told for recipe in recipes_of(seen) for backbone, told in licences_of(recipe).items()}
-    rules = seen.recipe.get("rules")
+    rules = {key: value for key, value in (seen.recipe.get("rules") or {}).items() if value not in (None, [])}
     outside = used_of(seen)
     if not found and not rules and not outside.images:
         return None
@@ -105,15 +110,27 @@ def _verdict(licence: str) -> str:
     return "allowed" if is_permissive(licence) else "read it first"
 
 
-def _rules(rules: Any) -> str:
-    """What a recipe says of the competition's rules."""
-    if not rules:
+def _rules(rules: dict[str, Any] | None) -> str:
+    """What a recipe says of the competition's rules, those that it sets."""
+    told = [one for key, value in (rules or {}).items() if (one := _rule(key, value))]
+    if not told:
         return paragraph(
             "The recipe names no rules of the competition: whether outside data and pretrained weights are allowed is"
             " yours to check."
         )
-    pairs = rules.items() if isinstance(rules, dict) else enumerate(rules if isinstance(rules, list) else [rules], 1)
-    rows = [[said(key), said(value)] for key, value in pairs]
-    return tag("h3", "Rules, as the recipe tells them") + table(
-        ["rule", "value"], rows, caption="Rules of the competition"
-    )
+    return tag("h3", "Rules, as the recipe tells them") + listing(list(map(said, told)))
+
+
+def _rule(key: str, value: Any) -> str:
+    """One rule as a sentence; empty where it is not set."""
+    if value is None or value == []:
+        return ""
+    if key in ALLOWED:
+        return f"{ALLOWED[key]}: {'allowed' if value else 'forbidden'}."
+    if key == "weights_before":
+        return f"Pretrained weights must have been published before {value}."
+    if key == "licences":
+        return f"Weights and images from outside must have one of these licences: {', '.join(map(str, value))}."
+    if key == "submissions_a_day":
+        return f"At most {value} hand-in{'s' if value != 1 else ''} a day."
+    return f"{key}: {value}"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from medalist.report.markup import Section, said, tag
 from medalist.report.style import css, policy, script
 
 MADE = '<meta name="generator" content="medalist report">'
+SHOWN = "medalist-shown"
 
 
-def page(title: str, facts: str, top: str, sections: Sequence[Section]) -> str:
+def page(title: str, facts: str, top: str, sections: Sequence[Section], shown: Sequence[str] = ()) -> str:
     """The whole document.
 
     Args:
-        title: of the run; anybody's text.
+        title: what the page is of; anybody's text.
         facts: HTML below it.
         top: HTML of the numbers before all sections.
         sections: in their order.
+        shown: options that it was written with, see `shown_in`.
     """
     links = [tag("li", tag("a", one.title, href=f"#{one.name}")) for one in sections]
     body = [
@@ -42,6 +45,7 @@ def page(title: str, facts: str, top: str, sections: Sequence[Section]) -> str:
     head = [
         '<meta charset="utf-8">',
         MADE,
+        f'<meta name="{SHOWN}" content="{" ".join(shown)}">',
         tag("meta", http_equiv="Content-Security-Policy", content=policy()).removesuffix("</meta>"),
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">',
@@ -49,6 +53,12 @@ def page(title: str, facts: str, top: str, sections: Sequence[Section]) -> str:
         f"<style>{css()}</style>",
     ]
     return f'<!doctype html>\n<html lang="en">\n{tag("head", *head)}\n{tag("body", *body)}\n</html>\n'
+
+
+def shown_in(text: str) -> list[str] | None:
+    """The options that a page was written with; None where it does not say."""
+    found = re.search(rf'<meta name="{SHOWN}" content="([^"]*)">', text)
+    return None if found is None else found[1].split()
 
 
 def _section(one: Section) -> str:

@@ -1,10 +1,13 @@
-"""Where the time went: the stages of a run as one bar."""
+"""Where the time went: the stages of a run as one bar, and how many images a second each went through."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from medalist.ledger import STAGES
 from medalist.report.axes import svg
-from medalist.report.markup import Section, figure, share, table
+from medalist.report.markup import Section, figure, folded, said, share, table
+from medalist.report.paces import Pace, paces
 from medalist.report.seen import Seen
 
 MEANING = {
@@ -13,7 +16,7 @@ MEANING = {
     "embed": "each image once through each backbone",
     "split": "duplicates and groups to folds",
     "fit": "heads, cross-validated",
-    "tune": "backbones fine-tuned, on each fold and on all rows",
+    "tune": "backbones fine-tuned: a training a fold or of one fold, and one of all rows where final=refit",
     "decide": "blend and rule, cross-fitted, and the score's error",
     "submit": "the submission, checked and written",
 }
@@ -26,12 +29,45 @@ def stages(seen: Seen) -> Section | None:
     total = seconds.pop("total", sum(seconds.values()))
     if not seconds or total <= 0:
         return None
-    rows = [[stage, clock(spent), share(spent / total), MEANING[stage]] for stage, spent in seconds.items()]
-    rows.append(["all", clock(total), "", f"{seen.summary['images']:,} images of the dataset"])
+    told = paces(seen)
+    whole = {one["stage"]: one for one in told if not one["what"]}
+    rows = [
+        [stage, clock(spent), share(spent / total), *_paced(whole.get(stage)), MEANING[stage]]
+        for stage, spent in seconds.items()
+    ]
+    rows.append(["all", clock(total), "", f"{seen.summary['images']:,}", rate(seen.summary["images"] / total), ""])
     text = f"{clock(total)} in all; what the feature bank held already was not computed again."
-    numbers = table(["stage", "time", "share", "what it does"], rows, caption="Time of each stage")
-    body = figure("Time by stage", text, _bar(seconds, total, text)) + numbers
-    return Section("time", "Where the time went", "Wall time of the run.", body)
+    numbers = table(
+        ["stage", "time", "share", "images", "images/s", "what it does"], rows, caption="Time and pace of each stage"
+    )
+    body = figure("Time by stage", text, _bar(seconds, total, text)) + numbers + _within(told)
+    lead = "Wall time of the run; a stage's pace is the images that it is of over its time, on the machine that ran it."
+    return Section("time", "Where the time went", lead, body)
+
+
+def _paced(one: Pace | None) -> list[str]:
+    """Images and images a second of a stage or of work within it."""
+    if one is None:
+        return ["–", "–"]
+    kept = f"<small>{one['kept']:,} kept from before</small>" if one["kept"] else ""
+    return [f"{one['images']:,}{kept}", rate(one["images_s"])]
+
+
+def _within(told: Sequence[Pace]) -> str:
+    """Work within the stages, where the run wrote it down."""
+    rows = [[said(one["stage"]), said(one["what"]), clock(one["seconds"]), *_paced(one)] for one in told if one["what"]]
+    if not rows:
+        return ""
+    return folded("Within the stages", table(["stage", "work", "time", "images", "images/s"], rows, caption="Paces"))
+
+
+def rate(images_s: float | None) -> str:
+    """Images a second for people, three digits.
+
+    >>> rate(19.5934), rate(12345.6), rate(None)
+    ('19.6', '12,300', '–')
+    """
+    return "–" if images_s is None else f"{float(f'{images_s:.3g}'):,g}" if images_s < 1e5 else f"{images_s:,.0f}"
 
 
 def _bar(seconds: dict[str, float], total: float, text: str) -> str:

@@ -12,6 +12,15 @@ from medalist.report.markup import tag
 
 HEIGHT = 22  # pixels
 INSET = 3.0  # per cent that stay free at both ends
+# A verdict's shape around (0, 0), so that it is told without its colour; where nothing is known it is hollow.
+ROUND = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0Z"
+SHAPES = {
+    "better": "M0-6.5L6.5 5H-6.5Z",
+    "worse": "M0 6.5L6.5-5H-6.5Z",
+    "equal": ROUND,
+    "undecided": ROUND,
+    "base": "M0-6.5L6.5 0L0 6.5L-6.5 0Z",
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Mark:
     Args:
         value: where its dot is.
         low, high: ends of its interval; equal to the value: none.
-        look: class: `score`, `other`, or `seen` for what is in sample (hollow).
+        look: class: `score`, `other`, `seen` for what is in sample (hollow), or one of SHAPES.
     """
 
     value: float
@@ -58,7 +67,14 @@ def strip(marks: Sequence[Mark], scale: Scale, *, line: float | None = None) -> 
 def _drawn(mark: Mark, scale: Scale) -> str:
     at, low, high = scale(mark.value), scale(mark.low), scale(mark.high)
     whisker = f'<line class="whisker {mark.look}" x1="{low}%" x2="{high}%" y1="11" y2="11"/>' if high > low else ""
+    if mark.look in SHAPES:
+        return whisker + glyph(mark.look, f"{at}%", 11)
     return f'{whisker}<circle class="dot {mark.look}" cx="{at}%" cy="11" r="4.5"/>'
+
+
+def glyph(look: str, x: str, y: float) -> str:
+    """A verdict's shape at a place of a picture."""
+    return tag("svg", f'<path d="{SHAPES[look]}"/>', class_=f"mark {look}", x=x, y=y)
 
 
 def ruler(scale: Scale, *, most: int = 3) -> str:

@@ -65,24 +65,6 @@ class Thumbnails:
             "</img>"
         )
 
-    def chart(self, file: Path, title: str) -> str:
-        """A chart of an experiment as HTML, its pixels alone; empty where its folder holds none that can be read."""
-        data = io.BytesIO()
-        try:
-            # What `run --budget` shows is a link to a chart below its own arms.
-            if not file.resolve().is_relative_to(file.parent.resolve()):
-                return ""
-            with Image.open(file) as image:
-                image.convert("RGB").save(data, "PNG")
-                size = image.size
-        except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-            return ""
-        drawn = f"{hash_bytes(data.getvalue())[:DIGITS]}.png"
-        self.made[drawn] = data.getvalue()
-        return tag(
-            "img", src=f"{FOLDER}/{drawn}", alt=title, width=size[0], height=size[1], class_="drawn"
-        ).removesuffix("</img>")
-
 
 def jpeg(pixels_HWC: np.ndarray) -> bytes:
     """A JPEG of pixels; nothing else is in it."""

@@ -21,6 +21,12 @@ from medalist.report.seen import Seen, read_json
 from medalist.report.stages import clock
 
 Paragraphs = list[tuple[str, list[str]]]
+ACTIONS = {
+    "drop": "with those whose labels look wrong left out ({})",
+    "downweight": "with those whose labels look wrong counting less ({})",
+    "relabel": "with those whose labels look wrong under the class that other models are sure of ({})",
+    "complete": "with tags that are not set learnt as far as other models hold them likely ({})",
+}
 FAILED = ("does not beat", "corrupt", "not distinguishable", "worse", "not taken", "add nothing")
 
 
@@ -57,10 +63,13 @@ def paragraphs(seen: Seen, experiment: Path | None) -> Paragraphs:
 def task(seen: Seen) -> Iterator[str]:
     """Images, classes, metric."""
     num_C, table = seen.true_NC.sum(axis=0), seen.field.table
-    what = "tags" if seen.tags else "classes"
+    what, outer = "tags" if seen.tags else "classes", seen.field.outer
+    told = f"{len(seen.ids):,} labelled images"
+    if outer is not None:
+        told = f"{len(outer.ids):,} labelled images, {len(seen.ids):,} of them held out and scored,"
     yield (
-        f"The data are {len(seen.ids):,} labelled images of {len(seen.names)} {what}, {num_C.min():,} to"
-        f" {num_C.max():,} images each ({num_C.mean():.0f} on average)."
+        f"The data are {told} of {len(seen.names)} {what}, {num_C.min():,} to"
+        f" {num_C.max():,} {'scored ' if outer is not None else ''}images each ({num_C.mean():.0f} on average)."
     )
     if seen.tags:
         num_N = seen.true_NC.sum(axis=1)
@@ -113,11 +122,30 @@ def models(recipe: dict[str, Any], seen: Seen) -> Iterator[str]:
     if finetune := recipe.get("finetune"):
         yield from tuning(finetune, named)
         yield from epochs(seen)
-    yield (
-        "Test images are answered by models fitted on all labelled images."
-        if recipe.get("final") == "refit"
-        else "Test images are answered by the mean of the folds' models."
-    )
+    yield f"Test images are answered by {answering_models(recipe)}."
+
+
+def answering_models(recipe: dict[str, Any]) -> str:
+    """Which models answer the test images, and what they learnt from."""
+    if recipe.get("final") != "refit":
+        held = (recipe.get("finetune") or {}).get("holdout")
+        return "the model that the held-out fold was scored by" if held else "the mean of the folds' models"
+    told = "models fitted on all labelled images"
+    if (recipe.get("data") or {}).get("quarantine"):
+        told += " but those in quarantine"
+    if recipe.get("suspects"):
+        told += f", {taught(recipe['suspects'])}"
+    if recipe.get("extra"):
+        told += ", and on images from outside"
+    if recipe.get("pseudo") is not None:
+        told += ", and on the test images under pseudo-labels"
+    return told
+
+
+def taught(suspects: str) -> str:
+    """What an action on doubtful labels makes of them."""
+    action = suspects.split("(")[0].strip()
+    return ACTIONS.get(action, "with those whose labels look wrong treated by {}").format(f"`{suspects}`")
 
 
 def tuning(finetune: dict[str, Any], named: str) -> Iterator[str]:
@@ -161,18 +189,32 @@ def outside(seen: Seen) -> Iterator[str]:
     used, recipes = used_of(seen), list(recipes_of(seen))
     for one in used.images:
         source, licence = one.source or "a source that is not known", one.licence or "not stated"
-        yield f"Models learnt from {one.count:,} images of {source} besides, licence {licence}; none of them is scored."
+        yield (
+            f"Models learnt from {one.count:,} images of {source} besides, licence {licence}, less any that could not"
+            " be read or show the same picture as one of the dataset's; none of them is scored."
+        )
     if used.images:
         yield f"They are listed for attribution in {attributions(seen)}."
     if used.pseudo_labels or any(recipe.get("pseudo") is not None for recipe in recipes):
-        yield "Models learnt from test images too (pseudo-labels)."
-    if any(recipe.get("suspects") for recipe in recipes):
-        told = _and(dict.fromkeys(recipe["suspects"] for recipe in recipes if recipe.get("suspects")))
-        yield f"Rows whose labels look wrong were treated by `{told}`."
+        yield (
+            "Heads learnt from test images too, under the probabilities that the same model gave them before"
+            " (pseudo-labels)."
+        )
+    for suspects in dict.fromkeys(recipe["suspects"] for recipe in recipes if recipe.get("suspects")):
+        yield (
+            f"Heads learnt from the labelled images {taught(suspects)}; a fold's models were taught so without"
+            " its labels, and every image is scored as it is labelled."
+        )
     if any((recipe.get("data") or {}).get("quarantine") for recipe in recipes):
-        yield "Images of a list (quarantine) were left out."
+        yield (
+            "No model learnt from the labelled images of a list (quarantine); they are scored with their own labels,"
+            " and blend, decision rule and class prior still see those."
+        )
     if used.leaks or any(recipe.get("leaks") == "use" for recipe in recipes):
-        yield "Test images that are copies of labelled ones were answered by their labels (leaks)."
+        yield (
+            "A test image that is a copy of labelled ones was answered by their label where they agree (leaks); score"
+            " and forecast are of answers without."
+        )
 
 
 def _imported(seen: Seen) -> list[str]:

@@ -123,7 +123,13 @@ def tag_labels(num_rows: int, num_tags: int, seed: int = 0) -> np.ndarray:
 def lab() -> SimpleNamespace:
     """What tests make: `run`, `labels`, `tags`, `elements` of a page, `check` of one, `hostile` names."""
     return SimpleNamespace(
-        run=make_run, labels=labels, tags=tag_labels, elements=Elements, check=check, hostile=HOSTILE
+        run=make_run,
+        labels=labels,
+        tags=tag_labels,
+        elements=Elements,
+        check=check,
+        check_part=check_part,
+        hostile=HOSTILE,
     )
 
 
@@ -187,3 +193,9 @@ def check(page: str) -> Elements:
     assert [tag for tag, _ in found.found].count("script") == 1 and script() in page
     assert not re.search(r"https?://|url\(|@import", page)
     return found
+
+
+def check_part(body: str) -> None:
+    """A piece of a page: well nested, of our elements alone."""
+    found = Elements(body)
+    assert found.open == [] and found.names() <= ELEMENTS

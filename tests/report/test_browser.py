@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medalist.experiments.folder import asking, finish
 from medalist.report.written import report
 
 WIDTHS = (390, 1280)
@@ -152,6 +153,26 @@ def test_tags_and_many_classes_fit(visit: Any, lab: Any, tmp_path: Path, width: 
     report(run)
     page = visit(run / "report" / "index.html", width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_charts_of_an_experiment_fit_and_stand_in_their_frame(visit: Any, tmp_path: Path, width: int) -> None:
+    row = {"gain": 0.0, "gain_stderr": 0.01, "stderr": 0.01, "images_s": 40.0, "mparams": 3.0, "verdict": "equal"}
+    names = ["best", "a backbone with a long name, and a longer one", "third"]
+    rows = [{**row, "name": one, "backbones": [one], "score": 0.9 - k / 9} for k, one in enumerate(names)]
+    rows = [{**one, "mparams": 3.0**k} for k, one in enumerate(rows)]
+    with asking(tmp_path, {"question": "rank"}):
+        finish(tmp_path, {"question": "rank", "metric": "accuracy", "rows": rows}, "a table")
+    report(tmp_path)
+    page = visit(tmp_path / "report" / "index.html", width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    inside = """[...document.querySelectorAll('svg.chart')].map(chart => { const frame = chart.getBoundingClientRect();
+        return [...chart.querySelectorAll('.mark path')].map(mark => { const box = mark.getBoundingClientRect();
+            return box.width > 5 && box.left >= frame.left && box.right <= frame.right && box.top >= frame.top
+                && box.bottom <= frame.bottom; }); })"""
+    assert page.evaluate(inside) == [[True] * 3] * 2
+    page.locator("[aria-label='All that ranked']").focus()  # what scrolls is reached without a mouse
+    assert page.evaluate("document.activeElement.tabIndex") == 0
 
 
 def test_hostile_names_are_text(visit: Any, lab: Any, folder: Path) -> None:

@@ -19,7 +19,7 @@ def test_they_are_scikit_learns(lab: Any, tmp_path: Path, tags: bool) -> None:
     seen = look(lab.run(tmp_path, y, list("abcde"), metric="f1_macro" if tags else "accuracy"))
     truth, answers = (seen.true_NC, seen.said_NC) if tags else (seen.y_N, seen.label_N)
     precision, recall, f1, support = precision_recall_fscore_support(truth, answers, zero_division=np.nan)
-    found = numbers(seen.true_NC, seen.said_NC)
+    found = numbers(seen.true_NC, seen.said_NC, seen.field.truth.group_N)
     np.testing.assert_allclose(found.value_3C, np.stack([precision, recall, f1]))
     np.testing.assert_array_equal(found.true_C, support)
     assert (found.low_3C <= found.value_3C).all() and (found.value_3C <= found.high_3C).all()
@@ -29,7 +29,7 @@ def test_the_worst_comes_first_and_thresholds_of_tags_are_told(lab: Any, tmp_pat
     y = lab.tags(200, 4)
     seen = look(lab.run(tmp_path, y, ["w", "x", "y", "z"], metric="f1_macro"))
     section = classes(seen)
-    worst = np.argsort(numbers(seen.true_NC, seen.said_NC).value_3C[2])
+    worst = np.argsort(numbers(seen.true_NC, seen.said_NC, seen.field.truth.group_N).value_3C[2])
     places = [section.body.index(f"<bdi>{seen.names[c]}</bdi>") for c in worst.tolist()]
     assert places == sorted(places)
     assert section.title == "Tags" and f">{seen.state['value'][0]:.3f}</td>" in section.body
@@ -37,6 +37,6 @@ def test_the_worst_comes_first_and_thresholds_of_tags_are_told(lab: Any, tmp_pat
 
 
 def test_a_class_that_is_never_answered_has_no_precision() -> None:
-    found = numbers(np.array([[True, False], [True, False]]), np.array([[False, True], [True, False]]))
+    found = numbers(np.array([[True, False], [True, False]]), np.array([[False, True], [True, False]]), np.arange(2))
     assert found.value_3C[:, 0].tolist() == pytest.approx([1.0, 0.5, 2 / 3])
     assert np.isnan(found.value_3C[1, 1]) and found.value_3C[0, 1] == 0

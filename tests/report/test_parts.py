@@ -18,15 +18,18 @@ from medalist.pipeline.audit import audit
 from medalist.pipeline.ruling.disclosure import save_disclosure
 from medalist.pipeline.ruling.used import Images, Used
 from medalist.recipe import load_recipe
+from medalist.report.acted import acted
 from medalist.report.ensemble import ensemble, weights_of
 from medalist.report.experiment import experiment, experiment_of, sentences
 from medalist.report.findings import findings, read_findings
 from medalist.report.learning import learning
 from medalist.report.licences import licences, licences_of
+from medalist.report.paces import paces
 from medalist.report.seen import Seen, look
 from medalist.report.stages import MEANING, clock, stages
 from medalist.report.thumbnails import Thumbnails
 from medalist.report.writeup import markdown, paragraphs, writeup
+from medalist.store import hash_bytes
 
 
 @pytest.fixture
@@ -71,25 +74,14 @@ def test_an_arm_knows_its_experiment(tmp_path: Path) -> None:
         )
     assert experiment_of(tmp_path / "exp" / "arms" / "one") == tmp_path / "exp"
     assert experiment_of(tmp_path / "exp") == tmp_path / "exp" and experiment_of(tmp_path) is None
-    pictures = Thumbnails(tmp_path, {})
-    section = experiment(tmp_path / "exp", pictures)
+    section = experiment(tmp_path / "exp")
     assert "Which backbone is best" in section.lead
     assert "a wins &lt;b&gt;" in section.body and "a table\n&amp; more" in section.body
-    assert len(pictures.made) == 1 and 'alt="Chart chart' in section.body
-
-
-def test_only_charts_of_the_experiment_itself_are_shown(tmp_path: Path) -> None:
-    Image.new("RGB", (20, 10)).save(tmp_path / "secret.png")
-    with asking(tmp_path / "exp", {"question": "rank"}):
-        (tmp_path / "exp" / "link.png").symlink_to(tmp_path / "secret.png")
-        (tmp_path / "exp" / "broken.png").write_bytes(b"no picture")
-        named = ["../secret.png", str(tmp_path / "secret.png"), "link.png", "broken.png", "", "..", "a\0b.png"]
-        finish(tmp_path / "exp", {"charts": named}, "")
-    pictures = Thumbnails(tmp_path, {})
-    assert "<figure" not in experiment(tmp_path / "exp", pictures).body and pictures.made == {}
+    assert "<img" not in section.body and "png" not in section.body
 
 
 def test_a_budgets_steps_are_sentences() -> None:
+    assert sentences({"verdict": ["a", "b"]}) == ["a", "b"]
     first = {"step": "rank a", "outcome": "first", "gain": None}
     second = {"step": "fuse", "outcome": "not taken", "gain": 0.01, "gain_stderr": 0.02, "verdict": "equal"}
     assert sentences({"steps": [first, second]}) == ["rank a: first", "fuse: not taken, gain +0.0100 ± 0.0200 (equal)"]
@@ -118,7 +110,27 @@ def test_times_are_a_bar_and_a_table(seen: Seen) -> None:
     seen.summary["seconds"] = {"embed": 90.0, "fit": 30.0, "total": 121.0}
     section = stages(seen)
     assert section is not None and "2 min 1 s" in section.body and "74.4 %" in section.body
+    assert "<td>160</td><td>5.33</td>" in section.body  # 160 images fitted in 30 s
     assert clock(59.96) == "60.0 s" and clock(3600) == "1 h 0 min"
+
+
+def test_paces_are_the_record_s_else_derived_from_counts(seen: Seen) -> None:
+    seen.summary["seconds"] = {"embed": 20.0, "fit": 32.0, "decide": 0.5, "total": 60.0}
+    events = [
+        {"stage": "embed", "done": 0, "total": 0, "seconds": 0.0, "note": {}},
+        {"stage": "embed", "done": 0, "total": 150, "seconds": 0.0, "note": {"known": 40}},
+        {"stage": "embed", "done": 150, "total": 150, "seconds": 15.0, "note": {"bottleneck": "network"}},
+        {"stage": "embed", "done": 1, "total": 1, "seconds": 20.0, "note": {"finished": True}},
+    ]
+    lines = [json.dumps(one) for one in events]
+    (seen.folder / "events.jsonl").write_text("\n".join([*lines, '{"stage": "embed", "do']))
+    found = {one["stage"]: (one["images"], one["images_s"], one["kept"]) for one in paces(seen)}
+    assert found == {"embed": (150, 10.0, 40), "fit": (160, 5.0, 0), "decide": (190, 380.0, 0)}
+    recorded = {"stage": "fit", "what": "ridge <b>", "images": 160, "kept": 7, "seconds": 16.0, "images_s": 10.0}
+    seen.summary["paces"] = [{**recorded, "what": ""}, recorded]
+    section = stages(seen)
+    assert section is not None and "ridge &lt;b&gt;" in section.body and "7 kept from before" in section.body
+    assert "<td>–</td><td>–</td>" in section.body  # of `embed` nothing is recorded
 
 
 def test_licences_come_from_cards_and_the_catalogue(seen: Seen, tmp_path: Path) -> None:
@@ -128,9 +140,28 @@ def test_licences_come_from_cards_and_the_catalogue(seen: Seen, tmp_path: Path) 
     assert told["mine"] == "CC-BY-NC-4.0" and told["resnet50.tv_in1k"] == "bsd-3-clause"
     assert "not known" in told["who"] and "not known" not in told["embedded"]
     assert licences(seen) is None
-    seen.recipe.update(recipe, rules={"external data": "allowed & <declared>"})
+    seen.recipe.update(recipe, rules={"strange <key>": 3})
     section = licences(seen)
-    assert section is not None and "forbidden" in section.body and "&lt;declared&gt;" in section.body
+    assert section is not None and "forbidden" in section.body and "strange &lt;key&gt;: 3" in section.body
+
+
+def test_rules_that_are_set_are_told_in_words(seen: Seen) -> None:
+    rules = {"external_data": False, "weights_before": "2026-01-31", "leaks": True, "submissions_a_day": 1}
+    recipes = [load_recipe(None, (), metric="accuracy", backbones=("embedded",), rules=one) for one in ({}, rules)]
+    seen.recipe.update(recipes[0].model_dump(mode="json"))
+    section = licences(seen)
+    assert section is not None and "names no rules" in section.body
+    seen.recipe.update(recipes[1].model_dump(mode="json"))
+    section = licences(seen)
+    assert section is not None and "None" not in section.body and "[]" not in section.body
+    for told in (
+        "Learning from images from outside the dataset: forbidden.",
+        "Answering a test image by a labelled copy of it: allowed.",
+        "published before 2026-01-31.",
+        "At most 1 hand-in a day.",
+    ):
+        assert told in section.body
+    assert "pseudo-labels" not in section.body and "one of these licences" not in section.body
 
 
 def test_the_write_up_tells_the_record(seen: Seen) -> None:
@@ -160,6 +191,65 @@ def test_what_is_from_outside_is_told(seen: Seen, tmp_path: Path) -> None:
     assert "1,234 images of wiki <commons> besides, licence CC-BY-4.0" in told and "alice" not in told
     for one in ("more/extra.csv", "pseudo-labels", "`drop(0.1)`", "quarantine", "leaks"):
         assert one in told
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, "by models fitted on all labelled images."),
+        ({"data": {"quarantine": "/srv/q.csv"}}, "fitted on all labelled images but those in quarantine."),
+        ({"extra": ["/srv/more"]}, "fitted on all labelled images, and on images from outside."),
+        ({"pseudo": 0.5}, "fitted on all labelled images, and on the test images under pseudo-labels."),
+        ({"suspects": "drop"}, "on all labelled images, with those whose labels look wrong left out (`drop`)."),
+        (
+            {"suspects": "complete(share=0.3)"},
+            "on all labelled images, with tags that are not set learnt as far as other models hold them likely"
+            " (`complete(share=0.3)`).",
+        ),
+        ({"final": "folds"}, "Test images are answered by the mean of the folds' models."),
+        (
+            {"final": "folds", "finetune": {"holdout": True}},
+            "Test images are answered by the model that the held-out fold was scored by.",
+        ),
+    ],
+)
+def test_what_answers_the_test_images_learnt_from_is_true(seen: Seen, keys: dict[str, Any], expected: str) -> None:
+    recipe = load_recipe(None, (), metric="accuracy", backbones=("embedded",), **keys)
+    seen.recipe.update(recipe.model_dump(mode="json"))
+    told = " ".join(line for _, lines in paragraphs(seen, None) for line in lines)
+    assert expected in told
+    assert ("fitted on all labelled images." in told) is (keys == {})
+
+
+def test_what_is_in_quarantine_is_scored(seen: Seen) -> None:
+    seen.recipe.update(data={"quarantine": "/srv/q.csv"}, leaks="use", suspects="relabel", pseudo=1.0)
+    told = " ".join(dict(paragraphs(seen, None))["From outside and from the test set"])
+    assert "No model learnt from the labelled images of a list (quarantine); they are scored" in told
+    assert "every image is scored as it is labelled" in told and "forecast are of answers without" in told
+    assert "left out" not in told and told.count("`relabel`") == 1
+
+
+def test_what_the_run_acted_on_is_said_beside_the_finding(seen: Seen, tmp_path: Path) -> None:
+    bad, twin, test, faint = (seen.ids[0], seen.ids[1], "t0", seen.ids[2])
+    (tmp_path / "q.csv").write_text(f"id\n{bad}\n")
+    (seen.folder / "run.json").write_text(json.dumps({"quarantine": hash_bytes((tmp_path / "q.csv").read_bytes())}))
+    (seen.folder / "suspects.csv").write_text(f"learner,id,label,done,probability\nridge,{twin},cat,drop,0.01\n")
+    rows = [("label", bad, "train"), ("label", twin, "train"), ("label", faint, "train"), ("leak", test, "test")]
+    found = tmp_path / "found"
+    found.mkdir()
+    lines = [f"{kind},{image}.jpg,{image},{split},cat,0,seen" for kind, image, split in rows]
+    (found / "findings.csv").write_text("\n".join(["kind,path,id,split,label,cluster,detail", *lines]) + "\n")
+    seen.recipe.update(data={"quarantine": str(tmp_path / "q.csv")}, suspects="drop", leaks="use")
+    seen.summary["notes"] = ["1 labelled images are in quarantine (q.csv): none", "suspects=drop: of 160 labels 1"]
+    section = findings(seen, found, None)
+    assert section is not None and "nothing acted on" not in section.lead
+    assert "<li>suspects=drop: of 160" in section.body and "in quarantine (q.csv)" in section.body
+    done = {image: acted(seen).on(kind, f"{image}.jpg", image, split) for kind, image, split in rows}
+    assert done[bad].startswith("not learnt from") and done[twin].endswith("drop") and done[faint] == ""
+    assert "label (leaks)" in done[test] and all(one in section.body for one in done.values() if "'" not in one)
+    assert "<td>3</td><td>2</td>" in section.body  # findings of labels, and those acted on
+    (tmp_path / "q.csv").write_text(f"id\n{faint}\n")  # another list than the run read
+    assert acted(seen).quarantine == frozenset()
 
 
 def test_markdown_takes_no_marks_from_names() -> None:

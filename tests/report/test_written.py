@@ -124,9 +124,51 @@ def test_pictures_of_an_earlier_report_go_and_others_stay(
     root, ids, y, classes = dataset
     run = lab.run(tmp_path / "run", y, classes, ids=ids)
     report(run, data=root)
-    (run / "report" / "thumbnails" / "mine.jpg").write_bytes(b"mine")
+    shown = run / "report" / "thumbnails"
+    kept = {file.name for file in shown.iterdir()}
+    for name in ("mine.jpg", f"{'0' * 20}.jpg", f"{'0' * 20}.png"):
+        (shown / name).write_bytes(b"earlier")
+    report(run, data=root)
+    assert {file.name for file in shown.iterdir()} == kept | {"mine.jpg"}
+
+
+def test_no_report_loses_what_an_earlier_one_showed(
+    lab: Any, dataset: tuple[Path, list[str], np.ndarray, list[str]], tmp_path: Path
+) -> None:
+    root, ids, y, classes = dataset
+    run = lab.run(tmp_path / "run", y, classes, ids=ids)
+    found = tmp_path / "found"
+    found.mkdir()
+    (found / "findings.csv").write_text(f"kind,path,id,split,label,detail\ntiny,{ids[0]},{ids[0]},train,a,small\n")
     report(run)
-    assert [file.name for file in (run / "report" / "thumbnails").iterdir()] == ["mine.jpg"]
+    report(run, data=root, found=found)  # more is never less
+    files = {file: file.read_bytes() for file in (run / "report").rglob("*.*")}
+    with pytest.raises(
+        StoreError, match=r"pictures of the images and what .* add --data DATA --found FOUND, or choose"
+    ):
+        report(run)
+    with pytest.raises(StoreError, match=r"with what .* add --found FOUND, or"):
+        report(run, data=root)
+    assert {file: file.read_bytes() for file in (run / "report").rglob("*.*")} == files
+    report(run, out=tmp_path / "elsewhere")
+    page = run / "report" / "index.html"  # one of before pages said what they show
+    page.write_text(re.sub(r'<meta name="medalist-shown"[^>]*>', "", page.read_text(encoding="utf-8")))
+    with pytest.raises(StoreError, match="add --data DATA, or choose"):
+        report(run, found=found)
+
+
+def test_the_title_says_dataset_metric_and_score(
+    lab: Any, dataset: tuple[Path, list[str], np.ndarray, list[str]], tmp_path: Path
+) -> None:
+    root, ids, y, classes = dataset
+    run = lab.run(tmp_path / "mine", y, classes, ids=ids)
+    score = f"{json.loads((run / 'summary.json').read_text())['score']:.4f}"
+    report(run)
+    assert f"<h1>accuracy {score}</h1>" in page_of(run) and "run <bdi>mine</bdi> · 36 labelled" in page_of(run)
+    report(run, data=root)
+    page = page_of(run)
+    assert f"<h1>{root.name}: accuracy {score}</h1>" in page and f"<title>{root.name}: accuracy {score} –" in page
+    assert str(root.parent) not in page
 
 
 def test_nothing_of_others_is_written_over(lab: Any, tmp_path: Path) -> None:

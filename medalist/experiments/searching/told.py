@@ -228,6 +228,7 @@ def facts_of(found: Found, charts: Sequence[str]) -> dict[str, Any]:
         "question": "search",
         "metric": found.plan.recipe.metric,
         "space": list(map(str, found.plan.dimensions)),
+        "dimensions": [asdict(one) for one in found.plan.dimensions],
         "rungs": [rung.told for rung in found.plan.rungs],
         "num_rows": list(found.num_rows),
         "trials": [{**asdict(trial), "state": _state(trial, len(found.plan.rungs))} for trial in found.trials],
