@@ -48,10 +48,11 @@ def source_of(text: str) -> str:
     if text.lower().endswith(".csv") and Path(text).is_file():
         return f"csv(path={text!r})"
     try:
-        return sources.bind(text).text
+        sources.bind(text)
     except RecipeError as slip:
         own = f"{text!r} is no folder or list that exists either; one of yours is typed --source"
         raise RecipeError(f"{slip}; {own} \"folder(path='more')\", or by its path alone") from slip
+    return text  # as it was typed: a folder of an expansion remembers it so
 
 
 def passed_over(bound: Sequence[Bound[Source]], queries: Mapping[str, str]) -> tuple[str, ...]:
