@@ -13,14 +13,16 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from medalist.errors import RecipeError
+from medalist.errors import RecipeError, near
 from medalist.expansion.found import Found
+from medalist.expansion.plain import plain
 from medalist.expansion.web import Web
 from medalist.registry import Bound, Registry
 
 Streams = dict[str, Iterator[Found]]
 Source = Callable[..., Streams]
 sources: Registry[Source] = Registry("source")
+MOST = 8  # names that are told
 
 
 def search(source: Bound[Source], queries: Mapping[str, str], web: Web) -> Streams:
@@ -59,6 +61,23 @@ def passed_over(bound: Sequence[Bound[Source]], queries: Mapping[str, str]) -> t
     """Sentences on what sources hold under names that are not asked for."""
     told = (one.facts["passed_over"](queries, **one.arguments) for one in bound if "passed_over" in one.facts)
     return tuple(sentence for sentence in told if sentence)
+
+
+def overlooked(path: str, count_of: Mapping[str, int], queries: Mapping[str, str]) -> str:
+    """A sentence on images under names that are no class; empty where there are none.
+
+    Args:
+        path: of the source.
+        count_of: name -> number of images.
+        queries: classes that are asked for.
+    """
+    if not count_of:
+        return ""
+    ordered = sorted(count_of, key=lambda name: -count_of[name])
+    told = ", ".join(f"{plain(name)} ({count_of[name]} images{near(name, queries)})" for name in ordered[:MOST])
+    more = f" and {len(ordered) - MOST} more" if len(ordered) > MOST else ""
+    count = sum(count_of.values())
+    return f"WARNING: {count} images of {path} are passed over, as no class asked for has the name of: {told}{more}"
 
 
 def wanted(label: str, queries: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,14 +10,21 @@ from medalist.data.textfiles import read_csv
 from medalist.errors import DataError, near
 from medalist.expansion.found import Found
 from medalist.expansion.plain import plain, printable
-from medalist.expansion.sources.contract import Streams, sources, wanted
+from medalist.expansion.sources.contract import Streams, overlooked, sources, wanted
 from medalist.expansion.web import Web
 
 NEEDED = ("url", "label")
 OPTIONAL = ("page", "licence", "licence_url", "author", "title")
 
 
-@sources()
+def passed_over(queries: Mapping[str, str], *, path: str) -> str:
+    """A sentence on the rows whose label is no class that is asked for; empty where there are none."""
+    table = read_csv(Path(path), path)
+    labels = Counter(row[table.header.index("label")] for row in table.rows)
+    return overlooked(path, {label: n for label, n in labels.items() if not wanted(label, queries)}, queries)
+
+
+@sources(passed_over=passed_over)
 def csv(queries: Mapping[str, str], web: Web, *, path: str) -> Streams:
     """The rows of a CSV, in its order; a URL is http(s), never a file, and one that cannot be printed is skipped.
 

@@ -9,23 +9,14 @@ from medalist.data.layouts.tree import is_document, list_tree
 from medalist.errors import DataError, RecipeError, near
 from medalist.expansion.found import Found
 from medalist.expansion.plain import plain
-from medalist.expansion.sources.contract import Streams, sources
+from medalist.expansion.sources.contract import MOST, Streams, overlooked, sources
 from medalist.expansion.web import Web
-
-MOST = 8  # folders that are told
 
 
 def passed_over(queries: Mapping[str, str], *, path: str, label: str = "", **_: str) -> str:
     """A sentence on the folders whose name is no class that is asked for; empty where there are none."""
     by_label = {} if label else _by_label(path, "")
-    left = {name: files for name, files in by_label.items() if name not in queries}
-    if not left:
-        return ""
-    ordered = sorted(left, key=lambda name: -len(left[name]))
-    told = ", ".join(f"{plain(name)} ({len(left[name])} images{near(name, queries)})" for name in ordered[:MOST])
-    more = f" and {len(left) - MOST} more" if len(left) > MOST else ""
-    count = sum(map(len, left.values()))
-    return f"WARNING: {count} images of {path} are passed over, as no class asked for has the name of: {told}{more}"
+    return overlooked(path, {name: len(files) for name, files in by_label.items() if name not in queries}, queries)
 
 
 @sources(passed_over=passed_over)

@@ -10,7 +10,7 @@ import pytest
 
 from medalist.errors import DataError, RecipeError
 from medalist.expansion.found import Found
-from medalist.expansion.sources import search, source_of, sources
+from medalist.expansion.sources import passed_over, search, source_of, sources
 from medalist.expansion.web import Web
 
 QUERIES = {"cat": "felis", "dog": "canis", "..": "up"}
@@ -123,6 +123,16 @@ def test_folders_of_strangers_are_told_in_plain_text(mine: Path, web: Web) -> No
     (mine / "odd" / "\x1b[31mred" / "1.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"it has \[31mred;"):
         ask(f"folder(path={str(mine / 'odd')!r})", web)
+
+
+def test_rows_of_no_class_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        "url,label\nhttps://a.org/1,cat\nhttps://a.org/2,cart\nhttps://a.org/3,cart\nhttps://a.org/4,cat|dog\n"
+    )
+    (sentence,) = passed_over([sources.bind(f"csv(path={str(file)!r})")], {"cat": "", "dog": ""})
+    assert sentence.endswith("has the name of: cart (2 images; did you mean 'cat'?)")
+    assert passed_over([sources.bind(f"csv(path={str(file)!r})")], {"cat": "", "dog": "", "cart": ""}) == ()
 
 
 def test_a_url_that_cannot_be_printed_is_skipped(tmp_path: Path, web: Web) -> None:
