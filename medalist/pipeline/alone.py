@@ -100,7 +100,8 @@ def against_best(
         rows = np.flatnonzero(fold_N == fold)
         single_N[rows] = best_K[place].answers(place, rows)
     gap = compare(chain.metric, y, found.answers_N, single_N, groups=groups, seed=chain.seed)
-    return gap, _sentence(gap, chain, " or ".join(dict.fromkeys(member.run.name for member in best_K)))
+    names = list(dict.fromkeys(member.run.name for member in best_K))
+    return gap, _sentence(gap, chain, " or ".join(names) + ", as the other folds chose" * (len(names) > 1))
 
 
 def _sentence(found: Comparison, chain: Chain, names: str) -> str:

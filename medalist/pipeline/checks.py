@@ -132,11 +132,11 @@ def _unmet(recipe: Recipe, table: ImageTable) -> Iterator[str]:
 def _positive(positive: str, table: ImageTable) -> Iterator[str]:
     """The key must mean something here."""
     if positive not in table.classes:
-        yield f"data.positive: {positive!r} is no class{near(positive, table.classes)}; leave it out"
+        yield f"data.positive: {positive!r} is no class{near(positive, table.classes)}; type data.positive=null"
     elif table.sample is None and positive != table.classes[-1]:
         yield f"data.positive: without a sample submission the probability of {table.classes[-1]!r} is written"
     elif table.sample is not None and table.sample.kind != "probability":
-        yield f"data.positive: the sample submission asks for {table.sample.kind}, not for a probability; leave it out"
+        yield f"data.positive: the sample submission asks for {table.sample.kind}, not for a probability; type data.positive=null"
 
 
 def _tell(faults: list[str]) -> None:
