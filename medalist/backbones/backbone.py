@@ -52,6 +52,12 @@ class Backbone:
     build: Callable[..., nn.Module] = field(repr=False, compare=False)
 
     @property
+    def file_hash(self) -> str:
+        """SHA-256 of the weights' file, whatever the order of channels."""
+        source: Timm = self.build.keywords["source"]  # type: ignore[attr-defined]  # a partial of build_timm
+        return source.sha256
+
+    @property
     def permissive(self) -> bool:
         """The licence allows commercial use without conditions beyond naming the authors."""
         return is_permissive(self.licence)

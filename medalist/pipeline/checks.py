@@ -136,7 +136,8 @@ def _positive(positive: str, table: ImageTable) -> Iterator[str]:
     elif table.sample is None and positive != table.classes[-1]:
         yield f"data.positive: without a sample submission the probability of {table.classes[-1]!r} is written"
     elif table.sample is not None and table.sample.kind != "probability":
-        yield f"data.positive: the sample submission asks for {table.sample.kind}, not for a probability; type data.positive=null"
+        asks = table.sample.kind
+        yield f"data.positive: the sample submission asks for {asks}, not for a probability; type data.positive=null"
 
 
 def _tell(faults: list[str]) -> None:

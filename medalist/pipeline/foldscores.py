@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from medalist.errors import MedalistError
 from medalist.evidence import estimate
 from medalist.metrics import metrics
 from medalist.registry import Bound
@@ -42,12 +41,12 @@ def fold_scores(
     told = []
     for place, fold in enumerate(np.unique(fold_N).tolist()):
         rows = np.flatnonzero(fold_N == fold)
-        one: dict[str, Any] = {"fold": fold, "rows": len(rows), "score": None, "stderr": None}
+        answers = np.asarray(answers_N[rows])
+        one: dict[str, Any] = {"fold": fold, "rows": len(rows), "score": _score(metrics.bind(metric), y[rows], answers)}
         try:
-            found = estimate(metric, y[rows], np.asarray(answers_N[rows]), groups=groups[rows], rounds=ROUNDS)
-            one |= {"score": found.score, "stderr": found.stderr}
-        except MedalistError:  # a fold may lack what a metric needs
-            pass
+            one["stderr"] = estimate(metric, y[rows], answers, groups=groups[rows], rounds=ROUNDS).stderr
+        except Exception:  # a draw, or the fold, may lack what a metric needs; a user's own says so in its own way
+            one["stderr"] = None
         told.append({**one, "members": {name: score_K[place] for name, score_K in (members or {}).items()}})
     return told
 
@@ -68,6 +67,6 @@ def each_fold(metric: str | Bound[Any], y: Any, answers_N: np.ndarray, fold_N: n
 def _score(metric: Bound[Any], y: Any, answers: np.ndarray) -> float | None:
     try:
         score = float(metric(y, np.asarray(answers)))
-    except MedalistError:
+    except Exception:  # as above
         return None
     return score if np.isfinite(score) else None

@@ -6,16 +6,20 @@ So a run with the list and one without answer for the same rows, and their diffe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from medalist.data.table import TEST, ImageTable, Rejected
+from medalist.data.table import TEST, ImageTable
 from medalist.data.textfiles import read_csv
 from medalist.errors import DataError
+from medalist.store import write_atomic
 
+FILE = "quarantined.csv"
 KEYS = ("id", "path")
 
 
@@ -55,18 +59,27 @@ def named(table: ImageTable, file: Path) -> np.ndarray:
     return np.array(sorted({row_of[name] for name in wanted}), np.int64)
 
 
-def quarantine_note(table: ImageTable, file: Path, rejected: Sequence[Rejected]) -> str:
+def quarantine_note(rows: np.ndarray, table: ImageTable, file: Path, scored_ids: Collection[str]) -> str:
     """A sentence on what a list does to a run.
 
     Args:
+        rows: that the list names, see `named`.
         table: as the run read it.
         file: the list.
-        rejected: files that could not be read.
+        scored_ids: of the images that the score is of.
     """
-    rows = named(table, file)
-    unread = len({entry.path for entry in rejected} & set(map(str, table.paths[rows])))
-    scored = f"the {len(rows) - unread} of them that can be read are" if unread else "they are"
+    num_scored = len(set(table.ids[rows].tolist()) & set(scored_ids))
+    scored = "they are" if num_scored == len(rows) else f"the {num_scored} of them that the score is of are"
     return (
         f"{len(rows)} labelled images are in quarantine ({file.name}): no model learns from them; {scored} scored with"
         " their own labels, and blend, rule and prior still see those"
     )
+
+
+def save_quarantined(rows: np.ndarray, table: ImageTable, out: Path) -> None:
+    """Write which images a run did not learn from; ids and paths are exact."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(KEYS)
+    writer.writerows(zip(table.ids[rows].tolist(), table.paths[rows].tolist(), strict=True))
+    write_atomic(out / FILE, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -29,7 +29,7 @@ from medalist.pipeline.leaked import save_known
 from medalist.pipeline.learners import slug
 from medalist.pipeline.lessons import pseudo_notes, save_suspects
 from medalist.pipeline.outcome import DECISION, SUBMISSION
-from medalist.pipeline.quarantine import quarantine_note
+from medalist.pipeline.quarantine import named, quarantine_note, save_quarantined
 from medalist.pipeline.records.made import finish
 from medalist.pipeline.ruling.breaches import check_rules, unknowns
 from medalist.pipeline.ruling.disclosure import save_disclosure
@@ -76,6 +76,7 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
     with stage("read", log.sink, log.seconds):
         table = way.read(recipe, root)
     check_table(recipe, table)
+    listed = None if recipe.data.quarantine is None else named(table, Path(recipe.data.quarantine))
     with ledger.writing(out, run_key(recipe, root), overwrite=overwrite):
         log.sink = fan_out(sink, jsonl(out / "events.jsonl"), log.hear)
         with stage("choose", log.sink, log.seconds):  # a hub that does not answer takes its time
@@ -83,6 +84,10 @@ def go(recipe: Recipe, root: Path, out: Path, *, cache: Path, sink: Sink, overwr
             check_rules(recipe)
         with stage("total", log.sink, log.seconds):
             features, folds, decision = carry_out(recipe, table, out, cache=cache, log=log)
+        if listed is not None:
+            save_quarantined(listed, table, out)
+            _, own = scored(recipe, features, folds)
+            log.notes.insert(0, quarantine_note(listed, table, Path(recipe.data.quarantine or ""), own.ids))
         log.seconds["total"] += log.seconds["read"] + log.seconds["choose"]
         summary = summarise(recipe, table, features, folds, decision, log)
         finish(out, summary)
@@ -138,7 +143,6 @@ def summarise(
         rejected=len(table.rejected) + len(features.rejected) + len(features.extra.rejected if features.extra else ()),
         notes=(
             *table.notes,
-            *_quarantine(recipe, table, features),
             *log.notes,
             *features.extracted.notes,
             *backbone_notes(recipe),
@@ -159,13 +163,16 @@ def _paces(table: ImageTable, features: Features, log: Log) -> tuple[dict[str, A
     num_train, num_test = len(features.train), len(features.test)
     wholes = {"read": len(table), "split": num_train, "decide": num_train + num_test, "submit": num_test}
     told = [{"stage": name, **pace("", images, log.seconds[name])} for name, images in wholes.items()]
-    told = [*told, *log.paces]
+    told += [_learning(name, num_train, log) for name in ("fit", "tune") if name in log.seconds]
+    told += log.paces
     return tuple(sorted(told, key=lambda one: ledger.STAGES.index(one["stage"])))
 
 
-def _quarantine(recipe: Recipe, table: ImageTable, features: Features) -> list[str]:
-    file = recipe.data.quarantine
-    return [] if file is None else [quarantine_note(table, Path(file), features.rejected)]
+def _learning(name: str, num_train: int, log: Log) -> dict[str, Any]:
+    """Of a stage that learns: the labelled images over its time, none where all of it was there already."""
+    worked = any(one["images"] for one in log.paces if one["stage"] == name)
+    seen, kept = (num_train, 0) if worked else (0, num_train)
+    return {"stage": name, **pace("", seen, log.seconds[name], kept=kept)}
 
 
 def _answered_by(recipe: Recipe) -> str:

@@ -34,8 +34,6 @@ EXPECTED = {
     "date_from_datetime_parsing": "a day, such as 2026-01-31",
     "date_from_datetime_inexact": "a day, such as 2026-01-31",
     "tuple_type": "a list",
-    "too_short": "{min_length} numbers",
-    "too_long": "{max_length} numbers",
     "dict_type": "keys and values in braces",
     "model_type": "a section: keys and values in braces",
     "literal_error": "{expected}",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from medalist.store import hash_json
 
-Moments = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=3, max_length=3)]
+Moments = tuple[Annotated[float, Field(ge=0, le=1)], ...]  # red, green, blue
 
 
 class Section(BaseModel):
@@ -276,6 +276,8 @@ class Recipe(Section):
     @field_validator("mean", "std", mode="before")
     @classmethod
     def _one_is_all(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) != 3:
+            raise ValueError("expected one number, or three")
         return (value,) * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("std")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -74,17 +75,19 @@ def _found(folder: Path, pictures: Thumbnails | None, did: Acted) -> list[str]:
         return [paragraph("<code>medalist check</code> found nothing.")]
     meaning = read_json(folder / FACTS).get("kinds", {}) if (folder / FACTS).is_file() else {}
     count = Counter(row["kind"] for row in rows)
-    done = Counter(row["kind"] for row in rows if _done(row, did))
+    did_on = _done(rows, did)
+    done = Counter(row["kind"] for row, told in zip(rows, did_on, strict=True) if told)
     summary = [
         [said(kind), f"{times:,}", f"{done[kind]:,}", said(meaning.get(kind, ""))] for kind, times in count.items()
     ]
     parts = [table(["kind", "findings", "acted on", "what it says"], summary, caption="Findings by kind")]
-    for kind, group in groupby(rows, key=lambda row: row["kind"]):
-        parts.append(_kind(kind, list(group), pictures, did))
+    for kind, group in groupby(zip(rows, did_on, strict=True), key=lambda pair: pair[0]["kind"]):
+        of_kind, told = zip(*group, strict=True)
+        parts.append(_kind(kind, of_kind, pictures, told))
     return parts
 
 
-def _kind(kind: str, rows: list[dict[str, str]], pictures: Thumbnails | None, did: Acted) -> str:
+def _kind(kind: str, rows: Sequence[dict[str, str]], pictures: Thumbnails | None, did_on: Sequence[str]) -> str:
     """One kind, to be opened: its pictures, then its rows."""
     cards = []
     for row in rows[:PICTURED] if pictures is not None else []:
@@ -106,9 +109,9 @@ def _kind(kind: str, rows: list[dict[str, str]], pictures: Thumbnails | None, di
             said(row["split"]),
             name(row["label"], most=60),
             said(row["detail"], most=160),
-            said(_done(row, did) or "–"),
+            said(done or "–"),
         ]
-        for row in rows[:MOST]
+        for row, done in list(zip(rows, did_on, strict=True))[:MOST]
     ]
     more = f", the first {MOST}" if len(rows) > MOST else ""
     listed = table(
@@ -117,8 +120,22 @@ def _kind(kind: str, rows: list[dict[str, str]], pictures: Thumbnails | None, di
     return folded(f"{said(kind)}: {len(rows):,}", gallery + listed)
 
 
-def _done(row: dict[str, str], did: Acted) -> str:
-    return did.on(row["kind"], _plain(row["path"]), _plain(row["id"]), row["split"])
+def _done(rows: Sequence[dict[str, str]], did: Acted) -> list[str]:
+    """What the run did about each finding; copies are the labelled images of a cluster."""
+    copies: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["split"] != "test":
+            copies.setdefault(row.get("cluster", "0"), {})[_plain(row["id"])] = None
+    return [
+        did.on(
+            row["kind"],
+            _plain(row["path"]),
+            _plain(row["id"]),
+            row["split"],
+            copies.get(row["cluster"], {}) if row.get("cluster", "0") != "0" else {},
+        )
+        for row in rows
+    ]
 
 
 def _plain(path: str) -> str:

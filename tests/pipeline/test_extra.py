@@ -25,6 +25,7 @@ from medalist.pipeline.extra import strangers
 from medalist.pipeline.preflight import sample_of
 from medalist.pipeline.way import _twins, read
 from medalist.predictions import Predictions
+from medalist.progress import Event
 from medalist.recipe import Recipe, load_recipe
 from medalist.store import hash_bytes
 
@@ -182,6 +183,22 @@ def test_quarantine_is_scored_and_not_learnt_from(plain: Path, drawn: Path, cach
     assert any(note.startswith("5 labelled images are in quarantine (out-of-it.csv)") for note in notes)
     table = read(recipe_of(f"data.quarantine={file}"), drawn)
     assert table.weights is not None and table.ids[table.weights == 0].tolist() == sorted(ids[:5], key=ids.index)
+
+
+def test_a_list_that_changes_under_a_run_changes_nothing(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    """What was in quarantine is told as the run read it, with those that the score is of."""
+    file, out = tmp_path / "list.csv", tmp_path / "out"
+    ids = read(recipe_of(), drawn).labelled().ids[:4].tolist()
+    file.write_text("\n".join(["id", *ids]) + "\n")
+
+    def sink(event: Event) -> None:
+        if event.stage == "fit":
+            file.unlink(missing_ok=True)
+
+    summary = run(recipe_of(f"data.quarantine={file}"), drawn, out, cache=cache, sink=sink)
+    assert not file.exists()
+    assert [row["id"] for row in rows_of(out / "quarantined.csv")] == ids
+    assert any("4 labelled images are in quarantine" in note and "they are scored" in note for note in summary.notes)
 
 
 @pytest.mark.parametrize(

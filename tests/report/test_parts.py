@@ -21,7 +21,7 @@ from medalist.recipe import load_recipe
 from medalist.report.acted import acted
 from medalist.report.ensemble import ensemble, weights_of
 from medalist.report.experiment import experiment, experiment_of, sentences
-from medalist.report.findings import findings, read_findings
+from medalist.report.findings import _done, findings, read_findings
 from medalist.report.learning import learning
 from medalist.report.licences import licences, licences_of
 from medalist.report.paces import paces
@@ -29,7 +29,6 @@ from medalist.report.seen import Seen, look
 from medalist.report.stages import MEANING, clock, stages
 from medalist.report.thumbnails import Thumbnails
 from medalist.report.writeup import markdown, paragraphs, writeup
-from medalist.store import hash_bytes
 
 
 @pytest.fixture
@@ -230,26 +229,33 @@ def test_what_is_in_quarantine_is_scored(seen: Seen) -> None:
 
 
 def test_what_the_run_acted_on_is_said_beside_the_finding(seen: Seen, tmp_path: Path) -> None:
+    """Copies are together where the run's folds say so, not where it meant to keep them so."""
     bad, twin, test, faint = (seen.ids[0], seen.ids[1], "t0", seen.ids[2])
-    (tmp_path / "q.csv").write_text(f"id\n{bad}\n")
-    (seen.folder / "run.json").write_text(json.dumps({"quarantine": hash_bytes((tmp_path / "q.csv").read_bytes())}))
+    fold_N, ids = seen.field.truth.fold_N, seen.field.table.ids.tolist()
+    first, *others = [ids[row] for row in np.flatnonzero(fold_N == 0)[3:5]]
+    far = ids[np.flatnonzero(fold_N == 1)[3]]
+    (seen.folder / "quarantined.csv").write_text(f"id,path\n{bad},{bad}.jpg\n")
+    (seen.folder / "leaks.csv").write_text(f"id,answered_by,label\n{test},{twin},cat\n")
     (seen.folder / "suspects.csv").write_text(f"learner,id,label,done,probability\nridge,{twin},cat,drop,0.01\n")
-    rows = [("label", bad, "train"), ("label", twin, "train"), ("label", faint, "train"), ("leak", test, "test")]
+    rows = [
+        *(("label", name, "train", 0) for name in (bad, twin, faint)),
+        *(("leak", name, "test", 0) for name in (test, "t1", bad)),
+        *(("duplicate", name, "train", 1) for name in (first, *others)),
+        *(("duplicate", name, "train", 2) for name in (far, *others)),
+    ]
     found = tmp_path / "found"
     found.mkdir()
-    lines = [f"{kind},{image}.jpg,{image},{split},cat,0,seen" for kind, image, split in rows]
+    lines = [f"{kind},{image}.jpg,{image},{split},cat,{cluster},seen" for kind, image, split, cluster in rows]
     (found / "findings.csv").write_text("\n".join(["kind,path,id,split,label,cluster,detail", *lines]) + "\n")
-    seen.recipe.update(data={"quarantine": str(tmp_path / "q.csv")}, suspects="drop", leaks="use")
     seen.summary["notes"] = ["1 labelled images are in quarantine (q.csv): none", "suspects=drop: of 160 labels 1"]
     section = findings(seen, found, None)
     assert section is not None and "nothing acted on" not in section.lead
     assert "<li>suspects=drop: of 160" in section.body and "in quarantine (q.csv)" in section.body
-    done = {image: acted(seen).on(kind, f"{image}.jpg", image, split) for kind, image, split in rows}
-    assert done[bad].startswith("not learnt from") and done[twin].endswith("drop") and done[faint] == ""
-    assert "label (leaks)" in done[test] and all(one in section.body for one in done.values() if "'" not in one)
+    told = _done(read_findings(found), acted(seen))
+    assert told[0].startswith("not learnt from") and told[1].endswith("drop") and told[2] == ""
+    assert [bool(one) for one in told[3:6]] == [True, False, False]  # a test image of a quarantined name is another
+    assert told[6:] == ["in one fold with its copies"] * 2 + [""] * 2
     assert "<td>3</td><td>2</td>" in section.body  # findings of labels, and those acted on
-    (tmp_path / "q.csv").write_text(f"id\n{faint}\n")  # another list than the run read
-    assert acted(seen).quarantine == frozenset()
 
 
 def test_markdown_takes_no_marks_from_names() -> None:

@@ -98,17 +98,21 @@ def _seconds(one: Path, two: Path) -> Iterator[str]:
     told = [f"{stage} {seconds[0].get(stage, 0.0):.1f} -> {seconds[1].get(stage, 0.0):.1f}" for stage in stages]
     if told:
         yield f"seconds: {', '.join(told)}"
-    first, second = (dict(_paces(run)) for run in (one, two))
+    first, second = (_paces(run) for run in (one, two))
     both = [f"{name} {first[name]:.1f} -> {rate:.1f}" for name, rate in second.items() if name in first]
     if both:
         yield f"images a second: {'; '.join(both)}"
 
 
-def _paces(run: Path) -> Iterator[tuple[str, float]]:
-    """Images a second of what takes its time, where the run computed any."""
+def _paces(run: Path) -> dict[str, float]:
+    """Images a second of what takes its time, where the run computed any; what was done several times is one."""
+    total: dict[str, tuple[int, float]] = {}
     for one in summary_of(run).get("paces", ()):
         if one["stage"] in COSTLY and one["images_s"]:
-            yield f"{one['stage']} {one['what']}".strip(), one["images_s"]
+            name = f"{one['stage']} {one['what']}".strip()
+            images, seconds = total.get(name, (0, 0.0))
+            total[name] = images + one["images"], seconds + one["seconds"]
+    return {name: images / seconds for name, (images, seconds) in total.items() if seconds > 0}
 
 
 def _answers(first: Entry, second: Entry, both: Pair) -> Iterator[str]:

@@ -139,7 +139,7 @@ def _weights(backbone: Backbone) -> Weights:
     facts = backbone.provenance
     origin = next((str(facts[key]) for key in ("hub", "origin", "source_repo") if facts.get(key)), "")
     licence = "" if backbone.licence == "not stated" else backbone.licence
-    return Weights(backbone.name, licence, str(facts.get("published", "")), origin, backbone.weights_hash)
+    return Weights(backbone.name, licence, str(facts.get("published", "")), origin, backbone.file_hash)
 
 
 def _plain(cell: str | None) -> str:

@@ -140,7 +140,7 @@ def _strange_backbones(recipe: Recipe, settings: FinetuneSection) -> Iterator[st
     if strange:
         yield (
             f"finetune.backbones: {', '.join(strange)} not among backbones ({', '.join(recipe.backbones)});"
-            " fine-tuning begins with their frozen features: name them there too"
+            " fine-tuning begins with their frozen features: name them there too, or type finetune.backbones=NAME"
         )
 
 
