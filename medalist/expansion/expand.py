@@ -91,7 +91,8 @@ def expand(
             dataset = Dataset.of(recipe, root, cache=cache, sink=sink)
         queries = queries_of(dataset.table, asked)
         wanted = dict.fromkeys(queries, asked.per_class)
-        found = gather(asked.sources, queries, wanted, out, web=web or Web(), sink=sink)
+        skipped = set(dataset.table.classes) - set(queries)
+        found = gather(asked.sources, queries, wanted, out, web=web or Web(), skipped=skipped, sink=sink)
         fetched = [one for one in found.outcomes if isinstance(one, Fetched)]
         refused = [one for one in found.outcomes if isinstance(one, Refused)]
         with stage("screen", sink, seconds):
@@ -194,5 +195,5 @@ def _next(root: Path, out: Path, summary: Mapping[str, Any]) -> list[str]:
     lines = [f"written: {', '.join(map(str, files))}"]
     if any(one["accepted"] for one in summary["classes"].values()):
         typed = shlex.join(["medalist", "run", str(root), "--metric", "METRIC", f"extra={out}"])
-        lines.append(f"look at {out / SHEETS}; then the same command with --judge says whether they help, or: {typed}")
+        lines.append(f"look at {out / SHEETS}; whether they help: --judge at the end of this command, or: {typed}")
     return lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -50,6 +50,7 @@ def gather(
     *,
     web: Web,
     keep: bool = True,
+    skipped: Collection[str] = (),
     sink: Sink = ignore,
 ) -> Gathered:
     """Find images and fetch them.
@@ -61,6 +62,7 @@ def gather(
         folder: of the expansion.
         web: who asks.
         keep: read and write `found.jsonl`.
+        skipped: labels that want no images; what sources hold of them is passed over without a word.
         sink: takes an event an image.
 
     Raises: as the sources and `download` do.
@@ -75,7 +77,7 @@ def gather(
     if keep and known is None and not so_far.notes:
         lines = [{"key": key}, *map(asdict, so_far.found)]
         write_atomic(file, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines).encode())
-    return Gathered(outcomes, (*passed_over(bound, queries), *so_far.notes))
+    return Gathered(outcomes, (*passed_over(bound, {**queries, **dict.fromkeys(skipped, "")}), *so_far.notes))
 
 
 def _told(outcomes: Iterable[Outcome], total: int, sink: Sink) -> Iterator[Outcome]:

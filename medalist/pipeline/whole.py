@@ -15,6 +15,7 @@ from medalist import ledger
 from medalist.data.splits import Folds, rare_classes
 from medalist.data.table import EXTRA, ImageTable, Rejected
 from medalist.ledger import Summary
+from medalist.metrics import metrics
 from medalist.pipeline import run_key, way
 from medalist.pipeline.adversary import WARNING
 from medalist.pipeline.backbones import backbone_notes, choose
@@ -143,6 +144,7 @@ def summarise(
         rejected=len(table.rejected) + len(features.rejected) + len(features.extra.rejected if features.extra else ()),
         notes=(
             *table.notes,
+            *_asked(recipe, table),
             *log.notes,
             *features.extracted.notes,
             *backbone_notes(recipe),
@@ -166,6 +168,17 @@ def _paces(table: ImageTable, features: Features, log: Log) -> tuple[dict[str, A
     told += [_learning(name, num_train, log) for name in ("fit", "tune") if name in log.seconds]
     told += log.paces
     return tuple(sorted(told, key=lambda one: ledger.STAGES.index(one["stage"])))
+
+
+def _asked(recipe: Recipe, table: ImageTable) -> list[str]:
+    """Whether the file that is handed in can be scored by the metric."""
+    kind = table.sample.kind if table.sample is not None else ""
+    if metrics.bind(recipe.metric).facts["eats"] != "prob" or kind not in ("class", "index"):
+        return []
+    return [
+        f"{WARNING}: the sample submission asks for one class an image, and {recipe.metric} scores probabilities: what"
+        " is handed in cannot be scored as forecast; another metric, or a sample with a column a class"
+    ]
 
 
 def _learning(name: str, num_train: int, log: Log) -> dict[str, Any]:

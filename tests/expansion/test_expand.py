@@ -228,6 +228,7 @@ def test_folders_of_no_class_are_told_at_each_command(drawn: Any, source: Path, 
 def test_skipped_classes_and_few_of_each(drawn: Any, source: Path, tmp_path: Path) -> None:
     wanted = asked(source, per_class=2, skip=tuple(CLASSES[2:]))
     text = expand(RECIPE, drawn.root, tmp_path / "out", wanted, cache=drawn.cache)
+    assert "passed over" not in text
     summary = json.loads((tmp_path / "out" / SUMMARY).read_bytes())["classes"]
     assert {name: one["found"] for name, one in summary.items()} == {"boat": 2, "bottle": 2}
     assert "whether the query fits is not known" in text
