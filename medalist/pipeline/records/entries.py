@@ -18,6 +18,7 @@ from medalist.pipeline.records.made import FILE as MADE
 from medalist.store import hash_bytes, hash_json
 
 ARMS, QUESTION = "arms", "question.json"  # of an experiment
+BUDGET = "budget.json"  # of `run --budget`
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Entry:
         rows: hash of the scored rows, their labels, groups and folds: runs with the same can be compared in full, and
             what another draw of folds does is in none of their differences.
         num_rows: how many those are.
-        seconds: of all stages; None: not known (imports, blends).
+        seconds: of all stages, of `run --budget` of all steps; None: not known (imports, blends).
         images_s: images a second through the backbones, of what was not in the bank; None: nothing was computed.
         embedded: how many those were; None: not known (imports, blends, runs of before that was kept).
         trained_s: images a second that fine-tuning showed; None: there was none, or in a process that was stopped.
@@ -85,8 +86,10 @@ def find(places: Sequence[Path], *, arms: bool = False) -> list[Path]:
 
 
 def _below(place: Path, arms: bool) -> Iterator[Path]:
-    # What `run --budget` shows of its best run are links: that run is found below its arms.
-    if (place / ledger.SUMMARY).is_file() and not (place / ledger.SUMMARY).is_symlink() and ledger.begun(place):
+    # What `run --budget` shows of its best run are links: one run, or all of its arms.
+    shown = (place / ledger.SUMMARY).is_symlink() and (place / BUDGET).is_file()
+    own = not (place / ledger.SUMMARY).is_symlink() and ledger.begun(place)
+    if (place / ledger.SUMMARY).is_file() and (own or (shown and not arms)):
         yield place
         return
     with os.scandir(place) as listed:
@@ -116,7 +119,7 @@ def read(folder: Path) -> Entry:
             stderr=summary["score_stderr"],
             rows=hash_json([*(table[name] for name in ("ids", "labels", "groups")), *_folds(own)]),
             num_rows=len(table["ids"]),
-            seconds=summary["seconds"].get("total"),
+            seconds=_seconds(folder, summary),
             images_s=_pace(own / "events.jsonl") if embedded is None else embedded["images_s"],
             ended=_ended(own),
             keys=dict(_flat(key)),
@@ -135,6 +138,12 @@ def with_public(entry: Entry) -> Entry:
 
     scores = [one.public for one in hand_ins(entry.folder) if one.public is not None]
     return replace(entry, public=scores[-1] if scores else None)
+
+
+def _seconds(folder: Path, summary: Mapping[str, Any]) -> float | None:
+    budget = folder / BUDGET
+    total = _json(budget)["used_s"] if budget.is_file() else summary["seconds"].get("total")
+    return None if total is None else float(total)
 
 
 def _json(file: Path) -> dict[str, Any]:

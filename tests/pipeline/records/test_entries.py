@@ -32,6 +32,9 @@ def test_runs_are_found_and_those_of_experiments_where_asked(bring: Import, tmp_
         (tmp_path / "shown" / name).symlink_to(one / name)
     assert find([tmp_path]) == [one]
     assert find([tmp_path, one], arms=True) == [two, one]
+    (tmp_path / "shown" / "budget.json").write_text('{"steps": [], "used_s": 90.0}')  # as `run --budget` leaves it
+    assert find([tmp_path]) == [one, tmp_path / "shown"] and read(tmp_path / "shown").minutes == 1.5
+    assert find([tmp_path], arms=True) == [two, one]
     with pytest.raises(StoreError, match="nowhere is no folder"):
         find([tmp_path / "nowhere"])
 
