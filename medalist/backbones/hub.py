@@ -10,7 +10,8 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from socket import create_connection
+from queue import Empty, SimpleQueue
+from socket import SOCK_STREAM, create_connection, getaddrinfo
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -174,19 +175,32 @@ def _silent(url: str) -> OSError | None:
     at = urlsplit(url)
     if HF_HUB_OFFLINE or at.scheme in getproxies() or "all" in getproxies():
         return None
-    place, found = (at.hostname or "", at.port or (443 if at.scheme == "https" else 80)), list[OSError | None]()
+    answers, errors = SimpleQueue[OSError | None](), list[OSError]()
 
-    def knock() -> None:
+    def knock(place: tuple[str, int], of: int) -> None:
         try:
             with create_connection(place, PROBE_S):
-                found.append(None)
+                answers.put(None)
         except OSError as error:
-            found.append(error)
+            errors.append(error)
+            if len(errors) == of:
+                answers.put(error)
 
-    knocking = Thread(target=knock, daemon=True)  # a resolver cannot be told to hurry
-    knocking.start()
-    knocking.join(PROBE_S)
-    return found[0] if found else TimeoutError(f"no answer within {PROBE_S:g} s")
+    def ask() -> None:
+        try:
+            found = getaddrinfo(at.hostname or "", at.port or (443 if at.scheme == "https" else 80), type=SOCK_STREAM)
+        except OSError as error:
+            answers.put(error)
+            return
+        places = {(str(one[4][0]), int(one[4][1])) for one in found}
+        for place in places:  # all at once: a first one that hangs must not take the time of the others
+            Thread(target=knock, args=(place, len(places)), daemon=True).start()
+
+    Thread(target=ask, daemon=True).start()  # a resolver cannot be told to hurry
+    try:
+        return answers.get(timeout=PROBE_S)
+    except Empty:
+        return TimeoutError(f"no answer within {PROBE_S:g} s")
 
 
 def _unreachable(name: str, repository: str, error: Exception) -> str:

@@ -27,7 +27,7 @@ class Point:
         name: of the arm.
         at: where it stands along the chart; on a logarithmic axis the logarithm.
         value: what it reached.
-        half: half of its 95 % interval.
+        half: half of its 95 % interval; 0: not known.
         look: its verdict's shape, one of `strips.SHAPES`.
         told: the verdict in words.
     """
@@ -75,7 +75,8 @@ def which_way(metric: str) -> str:
 
 def words(point: Point) -> str:
     """What a point says."""
-    return f"{point.pin} {point.name}: {point.value:.4f} ± {point.half:.4f}, {point.told}"
+    sure = f" ± {point.half:.4f}" if point.half else ""
+    return f"{point.pin} {point.name}: {point.value:.4f}{sure}, {point.told}"
 
 
 def _drawn(point: Point, place_x: Scale, place_y: Scale, shift: int) -> str:

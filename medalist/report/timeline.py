@@ -50,7 +50,7 @@ def _over_time(scored: Sequence[tuple[int, Result]], metric: str, budget_s: floa
             one["step"],
             one["used_s"] / unit,
             one["challenger"],
-            Z * (one["stderr"] or 0.0),
+            0.0 if _unsure(one) else Z * (one["stderr"] or 0.0),
             look_of(one["verdict"]),
             one["verdict"] or one["outcome"],
         )
@@ -61,9 +61,16 @@ def _over_time(scored: Sequence[tuple[int, Result]], metric: str, budget_s: floa
     line = f'<line class="level" x1="{over}%" x2="{over}%" y1="0" y2="{HEIGHT - FOOT}"/>'
     text = "The line is what stood as the best; the vertical one is the end of the budget."
     told = f"{which_way(metric)} {text} Numbers are steps of the table; the points' lines are 95 % intervals."
+    if any(_unsure(one) for _, one in scored):
+        told += " Blends with the best so far have none: the error is known of their new run alone."
     key_of = legend([one["verdict"] for _, one in scored], "the first submission")
     drawing = scatter(points, x, metric, title="Score over time", text=text, curves=[curve], extra=line)
     return figure("Score over time", said(told), key_of, drawing)
+
+
+def _unsure(one: Result) -> bool:
+    """Whether the challenger is a blend: `stderr` is of the arm's own score, which is another."""
+    return bool(one["challenger"] != one.get("score", one["challenger"]))
 
 
 def _best_so_far(steps: Sequence[Result], end: float) -> np.ndarray:

@@ -148,8 +148,9 @@ def _check_kept(out: Path, given: Sequence[str]) -> None:
     if not (out / PAGE).is_file():
         return
     earlier = shown_in((out / PAGE).read_text(encoding="utf-8", errors="replace")[:HEAD])
-    if earlier is None:  # of before pages said so
-        earlier = ["data"] if any(map(OURS.fullmatch, _names(out / FOLDER))) else []
+    if earlier is None:  # of before pages said so; charts of experiments lay there as .png
+        pictures = [one for one in _names(out / FOLDER) if OURS.fullmatch(one) and one.endswith(".jpg")]
+        earlier = ["data"] if pictures else []
     if lost := [option for option in earlier if option not in given]:
         what, typed = (" and ".join(LOST[one] for one in lost), " ".join(f"--{one} {one.upper()}" for one in lost))
         raise StoreError(

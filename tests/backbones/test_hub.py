@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medalist.backbones import hub as hub_module
 from medalist.backbones import open_backbone
 from medalist.backbones.runtimes import open_runtime
 from medalist.errors import BackboneError
@@ -168,6 +171,35 @@ def test_a_hub_that_takes_no_connection_is_told_in_seconds(home: Path, monkeypat
         open_backbone(NAME)
     assert time.perf_counter() - start < 20  # timm is imported, too
     time.sleep(2)  # the thread's end is this test's own
+
+
+def test_a_hub_that_answers_on_its_second_address_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first leads nowhere, as with a broken IPv6; refused on all, or unknown, it is silent at once."""
+    places = [(0, 0, 0, "", (host, 443)) for host in ("::1", "127.0.0.1")]
+    behaviours = {"::1": lambda: time.sleep(1), "127.0.0.1": lambda: None}
+
+    def connects(place: tuple[str, int], _: float) -> contextlib.nullcontext[None]:
+        behaviours[place[0]]()
+        return contextlib.nullcontext()
+
+    def refuses() -> None:
+        raise ConnectionRefusedError
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(hub_module, "getproxies", dict)
+    monkeypatch.setattr(hub_module, "PROBE_S", 0.5)
+    monkeypatch.setattr(hub_module, "create_connection", connects)
+    monkeypatch.setattr(hub_module, "getaddrinfo", lambda *_, **__: places)
+    assert hub_module._silent("https://hub.example") is None
+    start = time.perf_counter()
+    behaviours |= dict.fromkeys(behaviours, refuses)
+    assert isinstance(hub_module._silent("https://hub.example"), ConnectionRefusedError)
+    monkeypatch.setattr(hub_module, "getaddrinfo", unknown)
+    assert isinstance(hub_module._silent("https://hub.example"), socket.gaierror)
+    assert time.perf_counter() - start < 0.4
+    time.sleep(1)  # the thread's end is this test's own
 
 
 def test_an_unreachable_name_offers_a_card_at_hand_of_a_near_one(home: Path) -> None:

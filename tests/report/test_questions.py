@@ -132,6 +132,18 @@ def test_a_budget_is_a_staircase_over_the_time(lab: Any) -> None:
     assert "failed, memory" in body
 
 
+def test_a_blend_has_no_interval_of_its_arms_score(lab: Any) -> None:
+    step = {"kind": "tune", "stderr": 0.01, "seconds": 5.0, "reason": "", "gain": None, "verdict": "", "score": 0.7}
+    first = {**step, "step": "one", "outcome": "first", "challenger": 0.7, "used_s": 10.0}
+    blend = {**step, "step": "two", "outcome": "not taken", "challenger": 0.8, "used_s": 50.0}
+    alone, both = (
+        drawn("budget", {"metric": "accuracy", "budget_s": 100, "steps": one}) for one in ([first], [first, blend])
+    )
+    lab.check_part(both)
+    assert alone.count('class="whisker') == both.count('class="whisker') == alone.count("0.7000 ± 0.0196") // 2 == 1
+    assert "Blends with" in both and "Blends with" not in alone and "0.8000 ±" not in both
+
+
 def test_of_what_is_not_known_nothing_is_drawn() -> None:
     assert drawn("rank", {}) == drawn("budget", {}) == drawn("search", {}) == drawn("who", {"rows": [1]}) == ""
 

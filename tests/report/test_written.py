@@ -157,6 +157,16 @@ def test_no_report_loses_what_an_earlier_one_showed(
         report(run, found=found)
 
 
+def test_charts_of_an_early_report_are_no_pictures_of_images(lab: Any, tmp_path: Path) -> None:
+    run = lab.run(tmp_path, lab.labels(60, 2), ["a", "b"])
+    report(run)
+    page, chart = run / "report" / "index.html", run / "report" / "thumbnails" / f"{'0' * 20}.png"
+    page.write_text(re.sub(r'<meta name="medalist-shown"[^>]*>', "", page.read_text(encoding="utf-8")))
+    chart.write_bytes(b"chart")
+    report(run)
+    assert not chart.exists()
+
+
 def test_the_title_says_dataset_metric_and_score(
     lab: Any, dataset: tuple[Path, list[str], np.ndarray, list[str]], tmp_path: Path
 ) -> None:
