@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.stats import t as student
 
 Z95 = 1.959963984540054  # of the standard normal distribution
 
@@ -36,10 +37,7 @@ def independent(hit_NC: np.ndarray, of_NC: np.ndarray, group_N: np.ndarray) -> n
         of_NC: rows that are counted, booleans; all hits are.
         group_N: of each row.
     """
-    group_N = np.unique(group_N, return_inverse=True)[1]
-    rows = np.arange(len(group_N))
-    to_group_GN = csr_array((np.ones(len(rows)), (group_N, rows)))
-    h_GC, n_GC = (to_group_GN @ csr_array(one_NC.astype(np.float64)) for one_NC in (hit_NC, of_NC))
+    h_GC, n_GC = (_counts(one_NC, group_N) for one_NC in (hit_NC, of_NC))
     hh_C, hn_C, nn_C = (np.asarray((a * b).sum(axis=0)) for a, b in ((h_GC, h_GC), (h_GC, n_GC), (n_GC, n_GC)))
     n_C, num_C = np.count_nonzero(of_NC, axis=0), np.asarray((n_GC > 0).sum(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -51,10 +49,30 @@ def independent(hit_NC: np.ndarray, of_NC: np.ndarray, group_N: np.ndarray) -> n
         return np.asarray(np.where(n_C == 0, 0.0, n_C / np.clip(effect_C, 1.0, n_C)))
 
 
+def _counts(of_NC: np.ndarray, group_N: np.ndarray) -> csr_array:
+    """(G, C) rows of each group that are counted."""
+    group_N = np.unique(group_N, return_inverse=True)[1]
+    rows = np.arange(len(group_N))
+    return csr_array((np.ones(len(rows)), (group_N, rows))) @ csr_array(of_NC.astype(np.float64))
+
+
+def by_t(worth_C: np.ndarray, of_NC: np.ndarray, group_N: np.ndarray) -> np.ndarray:
+    """(C,) `worth_C` rows as fewer, since G groups tell their variance with G - 1 degrees of freedom; at least one row.
+
+    The factor is (t_.975,n-1 / t_.975,G-1)^2 (Korn and Graubard 1998; Dean and Pagano 2015): 1 where each row is its
+    own group. With about ten groups or fewer the intervals can still cover somewhat less than 95 %: 0.885 was measured
+    with 10 groups, a share of 0.9 and an intraclass correlation of 0.5.
+    """
+    n_C = np.count_nonzero(of_NC, axis=0)
+    num_C = np.asarray((_counts(of_NC, group_N) > 0).sum(axis=0))
+    factor_C = (student.ppf(0.975, np.maximum(n_C - 1, 1)) / student.ppf(0.975, np.maximum(num_C - 1, 1))) ** 2
+    return np.where(n_C == 0, 0.0, np.maximum(worth_C * factor_C, 1.0))
+
+
 def share_interval(hit_NC: np.ndarray, of_NC: np.ndarray, group_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of the share of hits: Wilson's, of as many rows as those are worth; see `independent`."""
+    """95 % interval of the share of hits: Wilson's, of as many rows as those are worth; see `independent`, `by_t`."""
     hit_C, of_C = (np.count_nonzero(one_NC, axis=0) for one_NC in (hit_NC, of_NC))
-    worth_C = independent(hit_NC, of_NC, group_N)
+    worth_C = by_t(independent(hit_NC, of_NC, group_N), of_NC, group_N)
     with np.errstate(invalid="ignore"):
         return wilson(hit_C / of_C * worth_C, worth_C)
 

@@ -88,3 +88,19 @@ def test_intervals_of_groups_cover_the_truth() -> None:
     }
     cover = {name: np.mean((low <= 0.8) & (high >= 0.8)) for name, (low, high) in ends.items()}
     assert cover["as"] == pytest.approx(0.95, abs=0.025) and cover["no"] < 0.85
+
+
+def test_one_miss_in_two_groups_makes_nobody_surer() -> None:
+    hit_NC = np.ones((6, 2), bool)
+    hit_NC[0, 1] = False
+    low_C, high_C = share_interval(hit_NC, np.ones_like(hit_NC), np.array([0, 0, 0, 1, 1, 1]))
+    assert high_C[1] - low_C[1] > 0.95 * (high_C[0] - low_C[0]) and low_C[1] <= low_C[0] < 0.5
+
+
+def test_intervals_of_three_groups_cover_the_truth() -> None:
+    # 3 groups of 8 rows, with shares of their own about 0.8, intraclass correlation 0.2; a column a repetition.
+    rng = np.random.default_rng(5)
+    share_GR = rng.beta(3.2, 0.8, (3, 3000))
+    hit_NR = rng.random((24, 3000)) < np.repeat(share_GR, 8, axis=0)
+    low_R, high_R = share_interval(hit_NR, np.ones_like(hit_NR), np.repeat(np.arange(3), 8))
+    assert np.mean((low_R <= 0.8) & (high_R >= 0.8)) >= 0.93
