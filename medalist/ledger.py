@@ -33,6 +33,7 @@ WRITTEN = (
     "scored.csv",
     "suspects.csv",
     "leaks.csv",
+    "quarantined.csv",
     "decision.json",
     "unseen.npy",
     "rejected.csv",

@@ -199,6 +199,9 @@ def test_a_list_that_changes_under_a_run_changes_nothing(drawn: Path, cache: Pat
     assert not file.exists()
     assert [row["id"] for row in rows_of(out / "quarantined.csv")] == ids
     assert any("4 labelled images are in quarantine" in note and "they are scored" in note for note in summary.notes)
+    # Done anew without a list, the folder tells of none.
+    run(recipe_of(), drawn, out, cache=cache, overwrite=True)
+    assert not (out / "quarantined.csv").exists()
 
 
 @pytest.mark.parametrize(
