@@ -48,7 +48,7 @@ def write_trained(parent: Backbone, state: Mapping[str, np.ndarray], card: Path)
     )
     facts = {
         **described.model_dump(mode="json"),
-        "fine_tuned_from": {"name": parent.name, "sha256": parent.weights_hash},
+        "fine_tuned_from": {"name": parent.name, "sha256": parent.file_hash},
     }
     card.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(card.with_suffix(".safetensors"), data)

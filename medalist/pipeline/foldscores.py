@@ -38,11 +38,11 @@ def fold_scores(
     Returns:
         One a fold; None in place of a number that the metric does not have there.
     """
-    told = []
+    told, bound = [], metrics.bind(metric)
     for place, fold in enumerate(np.unique(fold_N).tolist()):
         rows = np.flatnonzero(fold_N == fold)
         answers = np.asarray(answers_N[rows])
-        one: dict[str, Any] = {"fold": fold, "rows": len(rows), "score": _score(metrics.bind(metric), y[rows], answers)}
+        one: dict[str, Any] = {"fold": fold, "rows": len(rows), "score": _score(bound, y[rows], answers)}
         try:
             one["stderr"] = estimate(metric, y[rows], answers, groups=groups[rows], rounds=ROUNDS).stderr
         except Exception:  # a draw, or the fold, may lack what a metric needs; a user's own says so in its own way

@@ -94,6 +94,9 @@ def test_a_card_tells_the_order_of_its_channels(
     with torch.no_grad():
         assert torch.equal(trained.build()(image_B3HW), network(image_B3HW))
     assert trained.preprocessing == caffe.preprocessing
+    assert trained.provenance["fine_tuned_from"]["sha256"] == hash_bytes(
+        (tmp_path / "test_resnet.safetensors").read_bytes()
+    )
 
 
 def test_other_moments_change_preprocessing_and_nothing_else(card_folder: Path) -> None:
