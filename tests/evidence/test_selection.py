@@ -66,3 +66,16 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
     y_N = np.arange(100) % 2
     good_NC = np.eye(2)[y_N] * 0.6 + 0.2
     assert best_of_many("log_loss", y_N, [np.full((100, 2), 0.5), good_NC], rounds=50).index == 1
+
+
+@pytest.mark.parametrize(("metric", "way"), [("accuracy", 1), ("log_loss", -1)])
+def test_having_been_picked_never_raises_a_score(metric: str, way: int) -> None:
+    """Of two that are far apart nothing is left to correct, and the draws alone would tell a gain in every other."""
+    rng = np.random.default_rng(3)
+    for seed in range(10):
+        y_N = rng.integers(0, 2, 120)
+        sure_N = np.where(rng.random(120) < 0.9, y_N, 1 - y_N)
+        good_NC, bad_NC = np.eye(2)[sure_N] * 0.8 + 0.1, np.full((120, 2), 0.5)
+        answers = [good_NC.argmax(axis=1), np.zeros(120, int)] if metric == "accuracy" else [good_NC, bad_NC]
+        found = best_of_many(metric, y_N, answers, seed=seed, rounds=50)
+        assert found.index == 0 and way * found.score <= way * found.naive
